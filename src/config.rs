@@ -1,0 +1,358 @@
+//! The configuration: one JSON object, the environment, and systemd's credentials.
+//!
+//! The five keys of the Python original are read as they were written, also with `"None"`. For every value the order is:
+//! option (the tools' business), environment, `$CREDENTIALS_DIRECTORY`, file. Secrets have no option.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::{Map, Value};
+
+use crate::cli::Failure;
+use crate::secret::Secret;
+
+/// Every key of the file. A secret may also be given as `<key>_file`, the path of a file that holds it.
+const KEYS: [&str; 19] = [
+    "access",
+    "admins",
+    "alertmanager_url",
+    "api_url",
+    "apihelper_proxy",
+    "bot_token",
+    "grafana_ca",
+    "grafana_org",
+    "grafana_token",
+    "grafana_url",
+    "language",
+    "outbox",
+    "repeat_after",
+    "template",
+    "time_zone",
+    "users_file",
+    "webhook_password",
+    "webhook_token",
+    "webhook_user",
+];
+
+/// The keys that have a `_file` form.
+const SECRETS: [&str; 5] = ["apihelper_proxy", "bot_token", "grafana_token", "webhook_password", "webhook_token"];
+
+/// Where the Bot API is, unless `api_url` says otherwise.
+pub const API_URL: &str = "https://api.telegram.org";
+
+/// What all sources together say. `None` where nobody said anything, or somebody said `"None"`.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// Who is let in by tg-bot: `"invite"`, `"open"`, or a list of ids; as written.
+    pub access: Option<Value>,
+    /// Chat ids of the administrators.
+    pub admins: Vec<i64>,
+    /// Where people reach Alertmanager.
+    pub alertmanager_url: Option<String>,
+    /// The Bot API's root, without a slash at the end.
+    pub api_url: String,
+    /// Proxy for Telegram, `scheme://[user:password@]host:port`; secret, because it can hold a password.
+    pub proxy: Option<Secret>,
+    /// The bot's token.
+    pub bot_token: Option<Secret>,
+    /// PEM file of the authority that signed Grafana's certificate.
+    pub grafana_ca: Option<PathBuf>,
+    /// Grafana's organisation, by id.
+    pub grafana_org: Option<u64>,
+    /// Grafana's token, without the word `Bearer`.
+    pub grafana_token: Option<Secret>,
+    /// Grafana's root, without a slash at the end.
+    pub grafana_url: Option<String>,
+    /// The language of the bot's words where a person's own is not known.
+    pub language: Option<String>,
+    /// The file of tg-send's queue.
+    pub outbox: Option<PathBuf>,
+    /// After this time Alertmanager's reminder of an alert is told again.
+    pub repeat_after: Option<Duration>,
+    /// The template file of an alert's text.
+    pub template: Option<PathBuf>,
+    /// IANA name of the time zone in which times are shown.
+    pub time_zone: Option<String>,
+    /// Who is subscribed to what.
+    pub users_file: Option<PathBuf>,
+    /// What a webhook must present as `Authorization: Bearer`.
+    pub webhook_token: Option<Secret>,
+    /// What a webhook must present as `Authorization: Basic`.
+    pub webhook_user: Option<String>,
+    /// See `webhook_user`.
+    pub webhook_password: Option<Secret>,
+}
+
+impl Config {
+    /// Reads the file, where one was named, and what the environment of this process adds.
+    pub fn load(path: Option<&Path>) -> anyhow::Result<Config> {
+        let file = match path {
+            None => Map::new(),
+            Some(path) => read(path)?,
+        };
+        let source = Source { file, path: path.map(Path::to_owned), env: &|name| std::env::var(name).ok() };
+        source.resolve()
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Map<String, Value>> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|err| Failure::misuse(format!("cannot read configuration {}: {err}", path.display())))?;
+    let value: Value = serde_json::from_str(&text).map_err(|err| {
+        let place = format!("{}:{}:{}", path.display(), err.line(), err.column());
+        Failure::misuse(format!("{place}: configuration is not JSON: {}", without_place(&err)))
+    })?;
+    match value {
+        Value::Object(map) => Ok(map),
+        _ => Err(Failure::misuse(format!("{}: configuration must be a JSON object", path.display())).into()),
+    }
+}
+
+/// serde_json's reason without its "at line 1 column 2", which stands at the start of our message.
+pub fn without_place(err: &serde_json::Error) -> String {
+    let text = err.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
+struct Source<'a> {
+    file: Map<String, Value>,
+    path: Option<PathBuf>,
+    env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Source<'_> {
+    fn resolve(&self) -> anyhow::Result<Config> {
+        self.refuse_unknown_keys()?;
+        let text = |key: &str, env: &str| self.text(key, env);
+        let root = |url: Option<String>| url.map(|url| url.trim_end_matches('/').to_owned());
+        Ok(Config {
+            access: self.file.get("access").cloned(),
+            admins: self.admins()?,
+            alertmanager_url: root(text("alertmanager_url", "ALERTMANAGER_URL")?),
+            api_url: root(text("api_url", "TELEGRAM_API_URL")?).unwrap_or_else(|| API_URL.to_owned()),
+            proxy: self.proxy()?,
+            bot_token: self.secret("bot_token", "TELEGRAM_BOT_TOKEN")?,
+            grafana_ca: text("grafana_ca", "GRAFANA_CA")?.map(PathBuf::from),
+            grafana_org: text("grafana_org", "GRAFANA_ORG")?
+                .map(|id| id.parse().map_err(|_| self.wrong("grafana_org", "is not the number of an organisation")))
+                .transpose()?,
+            grafana_token: self.secret("grafana_token", "GRAFANA_TOKEN")?,
+            grafana_url: root(text("grafana_url", "GRAFANA_URL")?),
+            language: text("language", "BOT_LANGUAGE")?,
+            outbox: text("outbox", "TG_SEND_OUTBOX")?.map(PathBuf::from),
+            repeat_after: text("repeat_after", "REPEAT_AFTER")?
+                .map(|time| duration(&time).ok_or_else(|| self.wrong("repeat_after", "is not a time like \"4h\"")))
+                .transpose()?,
+            template: text("template", "ALERT_TEMPLATE")?.map(PathBuf::from),
+            time_zone: text("time_zone", "ALERT_TIME_ZONE")?,
+            users_file: text("users_file", "USERS_FILE")?.map(PathBuf::from),
+            webhook_token: self.secret("webhook_token", "WEBHOOK_TOKEN")?,
+            webhook_user: text("webhook_user", "WEBHOOK_USER")?,
+            webhook_password: self.secret("webhook_password", "WEBHOOK_PASSWORD")?,
+        })
+    }
+
+    fn refuse_unknown_keys(&self) -> anyhow::Result<()> {
+        let known: Vec<String> =
+            KEYS.iter().map(|key| (*key).to_owned()).chain(SECRETS.iter().map(|key| format!("{key}_file"))).collect();
+        let Some(key) = self.file.keys().find(|key| !known.contains(key)) else { return Ok(()) };
+        let failure = Failure::misuse(format!("{}unknown key \"{key}\"", self.place()));
+        let nearest = known.iter().min_by_key(|name| strsim::damerau_levenshtein(name, key));
+        let hint = nearest.map(|name| format!("the nearest known key is \"{name}\"")).unwrap_or_default();
+        Err(failure.hint(hint).into())
+    }
+
+    fn place(&self) -> String {
+        self.path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default()
+    }
+
+    /// Never shows the value: it may be a secret.
+    fn wrong(&self, key: &str, what: &str) -> anyhow::Error {
+        Failure::misuse(format!("{}\"{key}\" {what}", self.place())).into()
+    }
+
+    /// A text or a number, from the environment or the file.
+    fn text(&self, key: &str, env: &str) -> anyhow::Result<Option<String>> {
+        if let Some(value) = (self.env)(env) {
+            return Ok(said(&value));
+        }
+        match self.file.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(said(text)),
+            Some(Value::Number(number)) => Ok(Some(number.to_string())),
+            Some(_) => Err(self.wrong(key, "must be a text")),
+        }
+    }
+
+    fn secret(&self, key: &str, env: &str) -> anyhow::Result<Option<Secret>> {
+        if let Some(value) = (self.env)(env).as_deref().and_then(said) {
+            return self.checked(key, &value).map(Some);
+        }
+        if let Some(directory) = (self.env)("CREDENTIALS_DIRECTORY") {
+            let path = Path::new(&directory).join(key);
+            if path.exists() {
+                let secret = Secret::from_file(&path).map_err(Failure::misuse)?;
+                return self.checked(key, secret.expose()).map(Some);
+            }
+        }
+        if let Some(path) = self.text(&format!("{key}_file"), &format!("{env}_FILE"))? {
+            let secret = Secret::from_file(Path::new(&path)).map_err(Failure::misuse)?;
+            return self.checked(key, secret.expose()).map(Some);
+        }
+        let value = match self.file.get(key) {
+            Some(Value::Object(map)) if key == "grafana_token" => match map.get("Authorization") {
+                Some(Value::String(text)) => said(text),
+                _ => return Err(self.wrong(key, "as an object must have \"Authorization\"")),
+            },
+            Some(Value::Object(map)) if key == "apihelper_proxy" => {
+                map.get("https").or_else(|| map.get("http")).and_then(Value::as_str).and_then(said)
+            }
+            _ => self.text(key, "")?,
+        };
+        value.map(|value| self.checked(key, &value)).transpose()
+    }
+
+    /// A token goes into a header or a URL: anything that is not printable ASCII is a mistake in copying.
+    fn checked(&self, key: &str, value: &str) -> anyhow::Result<Secret> {
+        let value = value.trim();
+        let value = if key == "grafana_token" { value.strip_prefix("Bearer ").unwrap_or(value).trim() } else { value };
+        if key != "webhook_password" && !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(self.wrong(key, "holds a blank or a character that no token has"));
+        }
+        Secret::new(value).map_err(|_| self.wrong(key, "is empty"))
+    }
+
+    /// The environment's proxies are ureq's business (with `NO_PROXY`); the key is explicit and always used.
+    fn proxy(&self) -> anyhow::Result<Option<Secret>> {
+        self.secret("apihelper_proxy", "TELEGRAM_PROXY")
+    }
+
+    fn admins(&self) -> anyhow::Result<Vec<i64>> {
+        let list = match self.file.get("admins") {
+            None | Some(Value::Null) => return Ok(Vec::new()),
+            Some(Value::Array(list)) => list.as_slice(),
+            Some(one) => std::slice::from_ref(one),
+        };
+        list.iter()
+            .map(|id| id.as_i64().or_else(|| id.as_str().and_then(|id| id.parse().ok())))
+            .collect::<Option<_>>()
+            .context("not an id")
+            .map_err(|_| self.wrong("admins", "must be a list of chat ids"))
+    }
+}
+
+/// The Python original wrote `"None"` for what is not there.
+fn said(value: &str) -> Option<String> {
+    let value = value.trim();
+    (!value.is_empty() && value != "None").then(|| value.to_owned())
+}
+
+/// A time as Prometheus writes it (`1h30m`, `500ms`), or a bare number of seconds.
+pub fn duration(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit = &rest[..rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len())];
+        rest = &rest[unit.len()..];
+        let millis: u64 = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            "w" => 604_800_000,
+            "y" => 31_536_000_000,
+            _ => return None,
+        };
+        total = total.checked_add(Duration::from_millis(number.checked_mul(millis)?))?;
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(file: &str, env: &[(&str, &str)]) -> anyhow::Result<Config> {
+        let file = serde_json::from_str(file).unwrap();
+        let env = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Source { file, path: None, env: &env }.resolve()
+    }
+
+    #[test]
+    fn the_seeds_five_keys_work_as_they_were() {
+        let config = resolve(
+            r#"{"apihelper_proxy": {"https": "socks5://u:p@h:1080"}, "bot_token": "1:a", "users_file": "users.json",
+                "grafana_url": "http://g.example:3000/", "grafana_token": {"Authorization": "Bearer abc"}}"#,
+            &[],
+        )
+        .unwrap();
+        assert_eq!(config.proxy.unwrap().expose(), "socks5://u:p@h:1080");
+        assert_eq!(config.bot_token.unwrap().expose(), "1:a");
+        assert_eq!(config.users_file.unwrap(), Path::new("users.json"));
+        assert_eq!(config.grafana_url.unwrap(), "http://g.example:3000");
+        assert_eq!(config.grafana_token.unwrap().expose(), "abc");
+        assert_eq!(config.api_url, API_URL);
+    }
+
+    #[test]
+    fn none_is_nothing() {
+        let config = resolve(
+            r#"{"apihelper_proxy": "None", "bot_token": "None", "grafana_url": "None", "grafana_token": "None"}"#,
+            &[],
+        )
+        .unwrap();
+        assert!(config.proxy.is_none() && config.bot_token.is_none());
+        assert!(config.grafana_url.is_none() && config.grafana_token.is_none());
+    }
+
+    #[test]
+    fn environment_stands_before_credentials_before_file() {
+        let dir = std::env::temp_dir().join(format!("prometheus-telegram-config-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("bot_token"), "2:credential\n").unwrap();
+        let file = r#"{"bot_token": "3:file"}"#;
+        let directory = dir.to_str().unwrap();
+        let token = |env: &[(&str, &str)]| resolve(file, env).unwrap().bot_token.unwrap().expose().to_owned();
+        assert_eq!(token(&[("TELEGRAM_BOT_TOKEN", "1:env"), ("CREDENTIALS_DIRECTORY", directory)]), "1:env");
+        assert_eq!(token(&[("CREDENTIALS_DIRECTORY", directory)]), "2:credential");
+        assert_eq!(token(&[]), "3:file");
+        let path = dir.join("bot_token");
+        let by_file = resolve(&format!(r#"{{"bot_token_file": {:?}}}"#, path), &[]).unwrap();
+        assert_eq!(by_file.bot_token.unwrap().expose(), "2:credential");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        let err = resolve(r#"{"bot_tokn": "x"}"#, &[]).unwrap_err();
+        assert_eq!(err.to_string(), "unknown key \"bot_tokn\"");
+        let failure = err.downcast_ref::<Failure>().unwrap();
+        assert_eq!(failure.advice(), Some("the nearest known key is \"bot_token\""));
+    }
+
+    #[test]
+    fn a_wrong_value_is_not_shown() {
+        let err = resolve(r#"{"bot_token": "12:ab cd"}"#, &[]).unwrap_err();
+        assert!(!format!("{err:?}").contains("ab cd"), "{err:?}");
+    }
+
+    #[test]
+    fn durations_as_prometheus_writes_them() {
+        for (text, seconds) in
+            [("90", Some(90.0)), ("1h30m", Some(5400.0)), ("500ms", Some(0.5)), ("2d", Some(172800.0))]
+        {
+            assert_eq!(duration(text).map(|time| time.as_secs_f64()), seconds, "{text}");
+        }
+        for text in ["", "h", "1x", "-1", "1h1", "99999999999999999999h", "99999999999999999y"] {
+            assert_eq!(duration(text), None, "{text}");
+        }
+    }
+}
