@@ -8,7 +8,19 @@
 //! the nouns of the field. Modules take values, readers and writers and return results. Only `cli` ends a program,
 //! only `logger` writes to stderr, only `config` and `secret` read the environment.
 
+pub mod ack;
+pub mod alert;
 pub mod cli;
 pub mod config;
+pub mod connections;
+pub mod fd;
+pub mod line;
+pub mod lines;
 pub mod logger;
+pub mod matcher;
+pub mod record;
+pub mod recv;
+pub mod route;
 pub mod secret;
+pub mod text;
+pub mod users;

@@ -1,0 +1,108 @@
+//! Webhooks of Alertmanager in, lines out.
+
+use std::fs::File;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use lexopt::prelude::*;
+use prometheus_telegram::cli::{self, Args, Failure};
+use prometheus_telegram::config::Config;
+use prometheus_telegram::connections::Patience;
+use prometheus_telegram::recv::{Credentials, Options, Receiver};
+use prometheus_telegram::{ack, fd, notice};
+
+const USAGE: &str = "
+Usage: am-recv [-p 8080] [--ack SOCKET] | alert-route -u users.json [--ack] | ...
+
+Receives webhooks of Alertmanager (and of vmalert and Grafana) and writes each
+body as one line to stdout.
+
+A webhook is answered 200 when its line is written; with --ack when tg-send says
+that its records are on disk. What cannot be taken now is answered 503, which
+Alertmanager retries; what can never be taken is answered 4xx with the reason.
+
+Options:
+  -H, --host ADDRESS       listen on this address            [default: 127.0.0.1]
+  -p, --port PORT          listen on this port; 0 takes a free one [default: 8080]
+      --ack SOCKET         make this Unix socket and wait for acknowledgements
+      --ack-timeout SECS   answer 503 when none came         [default: 10]
+      --max-body BYTES     answer 413 to larger bodies       [default: 8388608]
+      --read-timeout SECS  answer 408 to slower clients      [default: 30]
+  -c, --config FILE        configuration (JSON)
+  -l, --log FILE           write the log to FILE instead of stderr
+  -v, --verbose            say more
+  -h, --help               print this
+  -V, --version            print the version
+
+Also served: GET /-/healthy, /-/ready, /metrics.
+A listening socket named \"http\" that systemd passes is used instead of -H and -p.
+
+Environment: WEBHOOK_TOKEN (what \"Authorization: Bearer\" must present),
+WEBHOOK_USER and WEBHOOK_PASSWORD (or Basic).
+
+Exit: 1 failed, for example because nobody reads stdout any more;
+2 called or configured wrong.
+";
+
+fn main() -> ExitCode {
+    cli::run("am-recv", USAGE, run)
+}
+
+fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
+    let (mut host, mut port, mut ack) = ("127.0.0.1".to_owned(), 8080, None);
+    let mut ack_timeout = Duration::from_secs(10);
+    let mut max_body = 8 << 20;
+    let mut read_timeout = Duration::from_secs(30);
+    while let Some(arg) = args.next_arg()? {
+        match arg {
+            Short('H') | Long("host") => host = args.parse()?,
+            Short('p') | Long("port") => port = args.parse::<u16>()?,
+            Long("ack") => ack = Some(PathBuf::from(args.value()?)),
+            Long("ack-timeout") => ack_timeout = args.seconds()?,
+            Long("max-body") => max_body = args.parse()?,
+            Long("read-timeout") => read_timeout = args.seconds()?,
+            _ => return Err(arg.unexpected().into()),
+        }
+    }
+    args.start_log()?;
+    let config = Config::load(args.config.as_deref())?;
+    let basic = match (config.webhook_user, config.webhook_password) {
+        (Some(user), Some(password)) => Some((user, password)),
+        (None, None) => None,
+        _ => return Err(Failure::misuse("webhook_user and webhook_password go together").into()),
+    };
+    let options = Options {
+        max_body,
+        ack_timeout,
+        with_ack: ack.is_some(),
+        patience: Patience { request: read_timeout, idle: Duration::from_secs(600) },
+        credentials: Credentials { bearer: config.webhook_token, basic },
+    };
+    let socket = ack
+        .map(|path| {
+            ack::bind(&path).map_err(|err| Failure::misuse(format!("cannot listen on {}: {err}", path.display())))
+        })
+        .transpose()?;
+    let listener = match fd::passed_listener("http") {
+        Some(listener) => listener,
+        None => TcpListener::bind((host.as_str(), port)).map_err(|err| {
+            let failure = Failure::new(cli::FAILED, format!("cannot listen on {host}:{port}: {err}"));
+            if err.kind() == io::ErrorKind::AddrInUse { failure.hint("take another port with -p") } else { failure }
+        })?,
+    };
+    let address = listener.local_addr().context("cannot read the address of the listening socket")?;
+    let (receiver, accepted) = Receiver::start(listener, options)?;
+    if let Some(socket) = socket {
+        receiver.hear(socket);
+    }
+    notice!("listening on {address}");
+    // Not the buffered stdout of the standard library: lines are put together already.
+    let stdout = io::stdout().as_fd().try_clone_to_owned().context("stdout is closed")?;
+    let err = receiver.write_lines(&accepted, &mut File::from(stdout));
+    Err(anyhow::Error::new(err).context("cannot write lines to stdout, so webhooks are refused"))
+}

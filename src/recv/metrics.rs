@@ -1,0 +1,79 @@
+//! What am-recv counts, named by Prometheus's conventions.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+type Labels = [(&'static str, String); 1];
+
+/// The registry and the parts of it that are counted by hand.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Labels, Counter>,
+    alerts: Counter,
+    bytes: Counter,
+    duration: Histogram,
+    open: Gauge,
+    queued: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("am_recv");
+        let metrics = Metrics {
+            requests: Family::default(),
+            alerts: Counter::default(),
+            bytes: Counter::default(),
+            duration: Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 10.0]),
+            open: Gauge::default(),
+            queued: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("http_requests", "Requests answered, by status code", metrics.requests.clone());
+        registry.register("alerts_accepted", "Alerts in webhooks answered with 200", metrics.alerts.clone());
+        registry.register_with_unit(
+            "webhooks_accepted",
+            "Bytes of webhooks answered with 200",
+            Unit::Bytes,
+            metrics.bytes.clone(),
+        );
+        registry.register_with_unit(
+            "webhook_duration",
+            "From the request to its 200",
+            Unit::Seconds,
+            metrics.duration.clone(),
+        );
+        registry.register("open_requests", "Requests that wait for their answer", metrics.open.clone());
+        registry.register_with_unit("queued", "Lines that wait for their reader", Unit::Bytes, metrics.queued.clone());
+        Metrics { registry, ..metrics }
+    }
+}
+
+impl Metrics {
+    /// A request was answered.
+    pub fn answered(&self, status: u16) {
+        self.requests.get_or_create(&[("code", status.to_string())]).inc();
+    }
+
+    /// A webhook was accepted.
+    pub fn accepted(&self, alerts: usize, bytes: usize, after: Duration) {
+        self.alerts.inc_by(alerts as u64);
+        self.bytes.inc_by(bytes as u64);
+        self.duration.observe(after.as_secs_f64());
+    }
+
+    /// The text for a scrape.
+    pub fn text(&self, open: usize, queued: usize) -> String {
+        self.open.set(i64::try_from(open).unwrap_or(i64::MAX));
+        self.queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

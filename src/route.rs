@@ -1,0 +1,114 @@
+//! From a line to records: every alert of a group is matched by itself, and each chat that wants it gets a record.
+
+use jiff::Timestamp;
+
+use crate::alert::{Alert, Malformed, Status, Webhook};
+use crate::line::Digest;
+use crate::record::{Ack, Format, Record};
+use crate::text::{Words, title};
+use crate::users::{Subscriber, Users};
+
+/// What one line made.
+pub struct Routed {
+    /// In the order of the alerts, and for each alert in that of the chats.
+    pub records: Vec<Record>,
+    /// To be written after the records where somebody waits for it.
+    pub ack: Ack,
+    /// What went wrong on the way without losing anything.
+    pub warnings: Vec<String>,
+}
+
+/// Makes the records of one line, which does not include its newline.
+pub fn route(line: &[u8], users: &Users, words: &Words, now: Timestamp) -> Result<Routed, Malformed> {
+    let webhook = Webhook::parse(line)?;
+    let digest = Digest::of(line);
+    let mut records = Vec::new();
+    let mut warnings = Vec::new();
+    for alert in &webhook.alerts {
+        let takers: Vec<&Subscriber> = takers(users, alert, now).collect();
+        if takers.is_empty() {
+            continue;
+        }
+        let (text, warning) = words.text(&webhook, alert, now);
+        warnings.extend(warning);
+        let mut record = Record::new(takers[0].chat.clone(), text, Format::Html);
+        record.key = Some(alert.key());
+        record.about = Some(alert.fingerprint.clone());
+        record.title = title(alert);
+        record.buttons = words.buttons(&webhook, alert);
+        record.count_by =
+            [("alertname", alert.name()), ("severity", alert.severity()), ("status", alert.status.word())]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into();
+        records.extend(takers.iter().map(|taker| addressed(record.clone(), taker)));
+    }
+    if webhook.truncated_alerts > 0 {
+        records.extend(tell_of_the_cut(&webhook, users, words, &digest, now));
+    }
+    for (n, record) in records.iter_mut().enumerate() {
+        record.id = format!("{}-{n}", digest.short());
+    }
+    let ack = Ack { digest, records: Some(records.len() as u64) };
+    Ok(Routed { records, ack, warnings })
+}
+
+fn takers<'a>(users: &'a Users, alert: &'a Alert, now: Timestamp) -> impl Iterator<Item = &'a Subscriber> {
+    users.chats.iter().filter(move |chat| chat.wants(alert) && !chat.is_muted(now))
+}
+
+fn addressed(mut record: Record, taker: &Subscriber) -> Record {
+    record.chat = taker.chat.clone();
+    record.thread = taker.thread;
+    record
+}
+
+/// Whoever gets an alert of the group, or would get one that has only the labels that all of the group share, is told
+/// that more were cut off.
+fn tell_of_the_cut(webhook: &Webhook, users: &Users, words: &Words, digest: &Digest, now: Timestamp) -> Vec<Record> {
+    let shared = Alert {
+        status: Status::Firing,
+        labels: webhook.group_labels.clone(),
+        annotations: Default::default(),
+        starts_at: String::new(),
+        ends_at: String::new(),
+        generator_url: String::new(),
+        fingerprint: String::new(),
+        grafana: Default::default(),
+    };
+    users
+        .chats
+        .iter()
+        .filter(|chat| !chat.is_muted(now))
+        .filter(|chat| webhook.alerts.iter().chain([&shared]).any(|alert| chat.wants(alert)))
+        .map(|chat| {
+            let mut record = Record::new(chat.chat.clone(), words.cut(webhook), Format::Html);
+            record.key = Some(format!("cut {digest}"));
+            record.title = format!("✂️ {} more alerts were cut off by Alertmanager", webhook.truncated_alerts);
+            addressed(record, chat)
+        })
+        .collect()
+}
+
+/// For a person: who gets each alert of a line, and why; and who does not.
+pub fn explain(line: &[u8], users: &Users, now: Timestamp) -> Result<String, Malformed> {
+    let webhook = Webhook::parse(line)?;
+    let mut text = String::new();
+    for alert in &webhook.alerts {
+        text.push_str(&format!("{} ({})\n", title(alert), alert.status.word()));
+        for chat in &users.chats {
+            let verdict = match chat.reason(alert) {
+                None => "no:   nothing of it matches".to_owned(),
+                Some(_) if chat.is_muted(now) => "no:   muted".to_owned(),
+                Some(reason) => format!("yes:  {reason}"),
+            };
+            text.push_str(&format!("  chat {:<16} {verdict}\n", chat.chat.to_string()));
+        }
+    }
+    if webhook.alerts.is_empty() {
+        text.push_str("a webhook without alerts: nobody gets anything\n");
+    }
+    if webhook.truncated_alerts > 0 {
+        text.push_str(&format!("and {} alerts that Alertmanager cut off\n", webhook.truncated_alerts));
+    }
+    Ok(text)
+}
