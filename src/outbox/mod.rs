@@ -1,0 +1,386 @@
+//! The outbox: what tg-send has taken responsibility for, on disk before anybody is told so.
+//!
+//! One SQLite file (WAL, synchronous FULL), inspectable with `sqlite3`. A record is in `queue` from its acceptance until
+//! a message that holds it was answered by Telegram; then `told` remembers its key (so that it is not told twice) and
+//! its message (so that a later record about the same alert can answer it). What can never be told is in `failed`.
+//! `chat` knows chats that moved or are gone.
+//!
+//! States of a record: *waiting* (`queue`, and `told` with `message_id` null when it has a key), *told* (`told` only),
+//! *failed* (`failed`; its key leaves `told`, so that it can come again). Each change is part of one transaction, and a
+//! transaction is whole or not there after kill -9 or power loss.
+
+mod mend;
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::record::{Chat, Record};
+pub use mend::{Failed, Status};
+
+/// Errors are SQLite's; disk full and the like are found by [`is_full`].
+pub type Result<T> = rusqlite::Result<T>;
+
+/// Milliseconds since 1970.
+pub type Millis = i64;
+
+const SCHEMA: &str = "
+    CREATE TABLE queue (
+        seq INTEGER PRIMARY KEY,      -- order of acceptance
+        chat NOT NULL,                -- integer or '@name'
+        at INTEGER NOT NULL,          -- accepted, milliseconds since 1970
+        parts INTEGER NOT NULL,       -- messages of this record that were told already
+        unsure INTEGER NOT NULL,      -- sendings whose end is not known
+        record TEXT NOT NULL          -- the line as it came
+    );
+    CREATE INDEX queue_chat ON queue (chat, seq);
+    CREATE TABLE told (
+        seq INTEGER PRIMARY KEY,      -- that of the queue
+        chat NOT NULL,
+        key TEXT,
+        about TEXT,
+        message_id INTEGER,           -- null while it waits
+        at INTEGER NOT NULL,          -- when it was accepted, then when it was told
+        seen INTEGER NOT NULL         -- when its key came in last, to the day
+    );
+    CREATE UNIQUE INDEX told_key ON told (chat, key) WHERE key IS NOT NULL;
+    CREATE INDEX told_about ON told (chat, about) WHERE about IS NOT NULL;
+    CREATE TABLE failed (
+        seq INTEGER PRIMARY KEY,
+        chat,
+        at INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        record TEXT NOT NULL
+    );
+    CREATE TABLE chat (
+        chat PRIMARY KEY,
+        moved_to,                     -- it has this id now
+        gone TEXT,                    -- why nothing can be delivered
+        probe_at INTEGER,             -- when that is tried again
+        probes INTEGER                -- how often it was tried
+    ) WITHOUT ROWID;
+";
+
+/// The version of [`SCHEMA`], in SQLite's `user_version`.
+const VERSION: i64 = 1;
+
+impl ToSql for Chat {
+    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Chat::Id(id) => ToSqlOutput::Owned(Value::Integer(*id)),
+            Chat::Name(name) => ToSqlOutput::Borrowed(ValueRef::Text(name.as_bytes())),
+        })
+    }
+}
+
+impl FromSql for Chat {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(match value {
+            ValueRef::Integer(id) => Chat::Id(id),
+            other => Chat::Name(other.as_str()?.to_owned()),
+        })
+    }
+}
+
+/// Whether an error means that the disk is full or failing: the same may work later.
+pub fn is_full(err: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
+    matches!(err.sqlite_error_code(), Some(DiskFull | SystemIoFailure | DatabaseBusy | DatabaseLocked | CannotOpen))
+}
+
+/// What became of a record that came in.
+#[derive(Debug, PartialEq)]
+pub enum Added {
+    /// It waits now, for this chat.
+    Waiting(Chat),
+    /// Its key was told to the chat, or waits already.
+    Known,
+}
+
+/// A record that waits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// Its place in the order.
+    pub seq: i64,
+    /// When it was accepted.
+    pub at: Millis,
+    /// How many messages of it were told already.
+    pub parts: usize,
+    /// How many sendings of it had an unknown end.
+    pub unsure: u32,
+    /// What to tell.
+    pub record: Record,
+}
+
+/// A chat that cannot be reached for now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gone {
+    /// Which.
+    pub chat: Chat,
+    /// When to try again.
+    pub probe_at: Millis,
+    /// How often that was tried.
+    pub probes: u32,
+}
+
+/// What is remembered of a key.
+struct Known {
+    seq: i64,
+    at: Millis,
+    seen: Millis,
+    told: bool,
+}
+
+/// The open outbox.
+pub struct Outbox {
+    db: Connection,
+    next: i64,
+    repeat_after: Option<Duration>,
+}
+
+impl Outbox {
+    /// Opens or makes the file; the directory must exist. `repeat_after`: a key told longer ago is told again.
+    pub fn open(path: &Path, repeat_after: Option<Duration>) -> Result<Self> {
+        // Alerts are not for everybody's eyes; SQLite gives its other files the mode of this one.
+        let _ = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+        let db = Connection::open(path)?;
+        db.busy_timeout(Duration::from_secs(5))?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        db.pragma_update(None, "cache_size", -4096)?;
+        db.pragma_update(None, "journal_size_limit", 16 << 20)?;
+        db.set_prepared_statement_cache_capacity(64);
+        match db.query_row("PRAGMA user_version", [], |row| row.get(0))? {
+            0 => {
+                db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA}; PRAGMA user_version = {VERSION}; COMMIT"))?;
+            }
+            VERSION => {}
+            _ => return Err(rusqlite::Error::InvalidQuery),
+        }
+        let next = db.query_row(
+            "SELECT 1 + max((SELECT ifnull(max(seq), 0) FROM queue), (SELECT ifnull(max(seq), 0) FROM told),
+                            (SELECT ifnull(max(seq), 0) FROM failed))",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(Outbox { db, next, repeat_after })
+    }
+
+    /// Does all of `work` and makes it durable, or nothing of it.
+    pub fn transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let next = self.next;
+        self.db.execute_batch("BEGIN IMMEDIATE")?;
+        let result = work(self).and_then(|value| self.db.execute_batch("COMMIT").map(|()| value));
+        if result.is_err() {
+            self.next = next;
+            // SQLite may have done so by itself, as it does on a full disk.
+            if !self.db.is_autocommit() {
+                let _ = self.db.execute_batch("ROLLBACK");
+            }
+        }
+        result
+    }
+
+    /// Takes a record in, unless its key is known. `line` is what is kept.
+    pub fn add(&mut self, record: &Record, line: &str, now: Millis) -> Result<Added> {
+        let chat = self.resolve(&record.chat)?;
+        let seq = self.next;
+        if let Some(key) = &record.key
+            && let Some(known) = self.known(&chat, key)?
+        {
+            let age = Duration::from_millis(u64::try_from(now - known.at).unwrap_or(0));
+            if !known.told || self.repeat_after.is_none_or(|after| age < after) {
+                self.see_again(&known, now)?;
+                return Ok(Added::Known);
+            }
+            self.run("DELETE FROM told WHERE seq = ?", params![known.seq])?;
+        }
+        if record.key.is_some() || record.about.is_some() {
+            self.run(
+                "INSERT INTO told (seq, chat, key, about, at, seen) VALUES (?, ?, ?, ?, ?, ?)",
+                params![seq, chat, record.key, record.about, now, now],
+            )?;
+        }
+        self.run(
+            "INSERT INTO queue (seq, chat, at, parts, unsure, record) VALUES (?, ?, ?, 0, 0, ?)",
+            params![seq, chat, now, line],
+        )?;
+        self.next += 1;
+        Ok(Added::Waiting(chat))
+    }
+
+    fn known(&self, chat: &Chat, key: &str) -> Result<Option<Known>> {
+        let mut statement =
+            self.db.prepare_cached("SELECT seq, at, seen, message_id NOT NULL FROM told WHERE chat = ? AND key = ?")?;
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Known { seq: row.get(0)?, at: row.get(1)?, seen: row.get(2)?, told: row.get(3)? })
+        };
+        statement.query_row(params![chat, key], read).optional()
+    }
+
+    /// An alert can fire for longer than keys are remembered: one that still comes in is moved to the young end.
+    fn see_again(&mut self, known: &Known, now: Millis) -> Result<()> {
+        const DAY: Millis = 86_400_000;
+        if known.told && now - known.seen >= DAY {
+            self.run("UPDATE told SET seq = ?, seen = ? WHERE seq = ?", params![self.next, now, known.seq])?;
+            self.next += 1;
+        }
+        Ok(())
+    }
+
+    fn run(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize> {
+        self.db.prepare_cached(sql)?.execute(values)
+    }
+
+    /// The chat that this one is now, after all its moves.
+    pub fn resolve(&self, chat: &Chat) -> Result<Chat> {
+        let mut statement = self.db.prepare_cached("SELECT moved_to FROM chat WHERE chat = ? AND moved_to NOT NULL")?;
+        let mut at = chat.clone();
+        // Telegram moves a group once; the bound is for a file that somebody edited into a circle.
+        for _ in 0..8 {
+            match statement.query_row(params![at], |row| row.get(0)).optional()? {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+        Ok(at)
+    }
+
+    /// The chats for which something waits, and how many records.
+    pub fn waiting_chats(&self) -> Result<Vec<(Chat, usize)>> {
+        let mut statement = self.db.prepare_cached("SELECT chat, count(*) FROM queue GROUP BY chat")?;
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    }
+
+    /// The first records that wait for a chat: at most `count`, and no more than fit into `bytes` after the first.
+    pub fn waiting(&self, chat: &Chat, count: usize, bytes: usize) -> Result<Vec<Waiting>> {
+        let mut statement = self
+            .db
+            .prepare_cached("SELECT seq, at, parts, unsure, record FROM queue WHERE chat = ? ORDER BY seq LIMIT ?")?;
+        let mut rows = statement.query(params![chat, count])?;
+        let mut waiting = Vec::new();
+        let mut sum = 0;
+        while let Some(row) = rows.next()? {
+            let line = row.get_ref(4)?.as_str()?;
+            sum += line.len();
+            if sum > bytes && !waiting.is_empty() {
+                break;
+            }
+            // Only what was read as a record came in, so this holds for every row that no hand has changed.
+            let record = serde_json::from_str(line).map_err(|err| {
+                rusqlite::Error::FromSqlConversionFailure(4, rusqlite::types::Type::Text, Box::new(err))
+            })?;
+            let (seq, at, parts, unsure) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            waiting.push(Waiting { seq, at, parts, unsure, record });
+        }
+        Ok(waiting)
+    }
+
+    /// These records were told by this message.
+    pub fn told(&mut self, seqs: &[i64], message_id: Option<i64>, now: Millis) -> Result<()> {
+        for seq in seqs {
+            self.run("DELETE FROM queue WHERE seq = ?", params![seq])?;
+            self.run(
+                "UPDATE told SET message_id = ?, at = ? WHERE seq = ?",
+                params![message_id.unwrap_or(0), now, seq],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// So many messages of a long record were told; more are to come.
+    pub fn part_told(&mut self, seq: i64, parts: usize) -> Result<()> {
+        self.run("UPDATE queue SET parts = ?, unsure = 0 WHERE seq = ?", params![parts, seq]).map(drop)
+    }
+
+    /// The end of a sending is not known.
+    pub fn unsure(&mut self, seqs: &[i64]) -> Result<()> {
+        seqs.iter()
+            .try_for_each(|seq| self.run("UPDATE queue SET unsure = unsure + 1 WHERE seq = ?", params![seq]).map(drop))
+    }
+
+    /// These records can never be told.
+    pub fn set_aside(&mut self, seqs: &[i64], reason: &str, now: Millis) -> Result<()> {
+        for seq in seqs {
+            self.run(
+                "INSERT INTO failed (seq, chat, at, reason, record)
+                 SELECT seq, chat, ?, ?, record FROM queue WHERE seq = ?",
+                params![now, reason, seq],
+            )?;
+            self.run("DELETE FROM queue WHERE seq = ?", params![seq])?;
+            self.run("DELETE FROM told WHERE seq = ?", params![seq])?;
+        }
+        Ok(())
+    }
+
+    /// A line that came in and can never be told.
+    pub fn set_line_aside(&mut self, line: &str, reason: &str, now: Millis) -> Result<()> {
+        self.run(
+            "INSERT INTO failed (seq, at, reason, record) VALUES (?, ?, ?, ?)",
+            params![self.next, now, reason, line],
+        )?;
+        self.next += 1;
+        Ok(())
+    }
+
+    /// The chat has a new id: all that waits goes there, and all that was told there is known there.
+    pub fn moved(&mut self, old: &Chat, new: &Chat) -> Result<()> {
+        self.run("DELETE FROM chat WHERE chat = ?", params![new])?;
+        self.run("INSERT OR REPLACE INTO chat (chat, moved_to) VALUES (?, ?)", params![old, new])?;
+        self.run("UPDATE queue SET chat = ? WHERE chat = ?", params![new, old])?;
+        // A message's id is of the old chat, where it cannot be answered from the new one.
+        self.run(
+            "UPDATE OR IGNORE told SET chat = ?, message_id = iif(message_id NOT NULL, 0, NULL) WHERE chat = ?",
+            params![new, old],
+        )?;
+        Ok(())
+    }
+
+    /// Nothing can be delivered to the chat until this moment.
+    pub fn gone(&mut self, gone: &Gone, reason: &str) -> Result<()> {
+        self.run(
+            "INSERT OR REPLACE INTO chat (chat, gone, probe_at, probes) VALUES (?, ?, ?, ?)",
+            params![gone.chat, reason, gone.probe_at, gone.probes],
+        )
+        .map(drop)
+    }
+
+    /// The chat can be reached again.
+    pub fn back(&mut self, chat: &Chat) -> Result<()> {
+        self.run("DELETE FROM chat WHERE chat = ? AND gone NOT NULL", params![chat]).map(drop)
+    }
+
+    /// All chats that are gone.
+    pub fn gone_chats(&self) -> Result<Vec<Gone>> {
+        let mut statement = self.db.prepare_cached("SELECT chat, probe_at, probes FROM chat WHERE gone NOT NULL")?;
+        statement
+            .query_map([], |row| Ok(Gone { chat: row.get(0)?, probe_at: row.get(1)?, probes: row.get(2)? }))?
+            .collect()
+    }
+
+    /// The message that told last about an alert in a chat.
+    pub fn message_about(&self, chat: &Chat, about: &str) -> Result<Option<i64>> {
+        let mut statement = self.db.prepare_cached(
+            "SELECT message_id FROM told WHERE chat = ? AND about = ? AND message_id > 0 ORDER BY seq DESC LIMIT 1",
+        )?;
+        statement.query_row(params![chat, about], |row| row.get(0)).optional()
+    }
+
+    /// Forgets what was told and has not been seen since `before`, a bounded number at a time. Returns how many it forgot.
+    pub fn forget(&mut self, before: Millis) -> Result<usize> {
+        const AT_A_TIME: usize = 500;
+        self.run(
+            "DELETE FROM told WHERE seq IN (
+                 SELECT seq FROM (SELECT seq, seen, message_id FROM told ORDER BY seq LIMIT ?)
+                 WHERE seen < ? AND message_id NOT NULL)",
+            params![AT_A_TIME, before],
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;
