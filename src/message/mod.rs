@@ -1,0 +1,367 @@
+//! From records that wait for a chat to the next message: alone, joined with others, or as one summary of a storm.
+//!
+//! What waits together is joined while it fits. What would need more than [`TOLERABLE`] messages becomes one message
+//! that counts, with the whole list as a document. A record that is too long for a message is told in parts. Nothing is
+//! decided here about time; that is the business of `pacing` and `delivery`.
+
+mod storm;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::markup::{self, CAPTION, MESSAGE, fits, plain, split};
+use crate::outbox::{Millis, Waiting};
+use crate::record::{Button, Chat, Format, Record};
+use crate::telegram::{Call, File};
+use crate::text::{duration, escape, is_link};
+use crate::verdict::Change;
+
+/// Messages in a row that a person reads; what needs more becomes a summary.
+pub const TOLERABLE: usize = 3;
+
+/// What is told later than this says so.
+const LATE: Duration = Duration::from_secs(60);
+
+/// Stands between joined records.
+const SEPARATOR: &str = "\n──────────\n";
+
+/// Room for the line that says how late something is and the mark of a second try.
+const HEAD_ROOM: usize = 60;
+
+/// Changes that the API asked for after it refused a message.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// Without markup.
+    pub plain: bool,
+    /// Smaller parts.
+    pub shorter: bool,
+    /// Not into the topic.
+    pub no_thread: bool,
+    /// Without answering.
+    pub no_reply: bool,
+    /// Without buttons.
+    pub no_buttons: bool,
+    /// A picture as a document.
+    pub as_document: bool,
+    /// Records one by one: one of several spoils the message.
+    pub alone: bool,
+}
+
+impl Changes {
+    /// Makes one more change; false if it was made before and did not help.
+    pub fn make(&mut self, change: Change) -> bool {
+        let flag = match change {
+            Change::Plain => &mut self.plain,
+            Change::Shorter => &mut self.shorter,
+            Change::NoThread => &mut self.no_thread,
+            Change::NoReply => &mut self.no_reply,
+            Change::NoButtons => &mut self.no_buttons,
+            Change::AsDocument => &mut self.as_document,
+        };
+        !std::mem::replace(flag, true)
+    }
+}
+
+/// What a message is made for.
+pub struct Occasion<'a> {
+    /// Where it goes.
+    pub chat: &'a Chat,
+    /// The present.
+    pub now: Millis,
+    /// What the API asked for.
+    pub changes: &'a Changes,
+    /// Records that wait for the chat, those that were fetched and those that were not.
+    pub in_all: usize,
+    /// The message that told about an alert last.
+    pub message_about: &'a dyn Fn(&str) -> Option<i64>,
+}
+
+/// The next message for a chat.
+#[derive(Debug, PartialEq)]
+pub struct Message {
+    /// The records that it tells, or the one of which it tells a part.
+    pub seqs: Vec<i64>,
+    /// For a part: how many parts are told when this one is. Otherwise the records are told.
+    pub part: Option<usize>,
+    /// How to send it.
+    pub call: Call,
+}
+
+/// Makes the next message of records that wait, which are at least one.
+pub fn next(waiting: &[Waiting], occasion: &Occasion<'_>) -> Message {
+    let head = &waiting[0];
+    if head.record.photo.is_some() || head.parts > 0 || occasion.changes.alone || occasion.changes.shorter {
+        return part_of(head, occasion);
+    }
+    // Only what goes to the same topic can be joined, and pictures stand alone.
+    let same_place = |other: &&Waiting| other.record.thread == head.record.thread && other.record.photo.is_none();
+    let run: Vec<&Waiting> = waiting.iter().take_while(same_place).collect();
+    let more = run.len() == waiting.len() && occasion.in_all > waiting.len();
+    let pieces = pieces(&run);
+    let mut messages = fill(&pieces);
+    if messages.len() > TOLERABLE || more && messages.len() == TOLERABLE {
+        return storm::message(&run, occasion);
+    }
+    let first = messages.swap_remove(0);
+    match first.as_slice() {
+        [only] if only.seqs.len() == 1 && !fits(&only.html, limits(occasion)) => part_of(head, occasion),
+        [only] if only.seqs.len() == 1 => alone(head, occasion),
+        joined => join(joined, &run, occasion),
+    }
+}
+
+/// One thing to say: a record, or a pair of them that cancel each other.
+struct Piece {
+    seqs: Vec<i64>,
+    html: String,
+}
+
+fn pieces(run: &[&Waiting]) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::with_capacity(run.len());
+    let mut firing: HashMap<&str, usize> = HashMap::new();
+    for waiting in run {
+        let record = &waiting.record;
+        let mut piece = Piece { seqs: vec![waiting.seq], html: with_links(record) };
+        if let Some(about) = record.about.as_deref() {
+            if !is_resolved(record) {
+                firing.insert(about, pieces.len());
+            } else if let Some(earlier) = firing.remove(about) {
+                // It came and went while nobody could be told: one line says it.
+                piece.seqs.splice(0..0, std::mem::take(&mut pieces[earlier].seqs));
+                piece.html = format!("{} <i>(fired and resolved meanwhile)</i>", escape(&title(record)));
+            }
+        }
+        pieces.push(piece);
+    }
+    pieces.retain(|piece| !piece.seqs.is_empty());
+    pieces
+}
+
+fn is_resolved(record: &Record) -> bool {
+    record.count_by.get("status").is_some_and(|status| status == "resolved")
+}
+
+/// The line that stands for a record.
+fn title(record: &Record) -> String {
+    let text = || plain(&html(record));
+    let title = if record.title.is_empty() { text() } else { record.title.clone() };
+    title.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn html(record: &Record) -> String {
+    match record.format {
+        Format::Html => record.text.clone(),
+        Format::Text => escape(&record.text),
+    }
+}
+
+/// Among others a record cannot have buttons of its own; its links stand under its text.
+fn with_links(record: &Record) -> String {
+    let mut html = markup::well_formed(html(record));
+    let buttons = record.buttons.iter().flatten();
+    let links: Vec<String> = buttons
+        .filter_map(|Button { text, url, .. }| {
+            let url = url.as_deref().filter(|url| is_link(url))?;
+            Some(format!("<a href=\"{}\">{}</a>", escape(url), escape(text)))
+        })
+        .collect();
+    if !links.is_empty() {
+        html.push('\n');
+        html.push_str(&links.join(" · "));
+    }
+    html
+}
+
+/// Puts pieces into as few messages as hold them in order.
+fn fill(pieces: &[Piece]) -> Vec<Vec<&Piece>> {
+    let mut messages: Vec<Vec<&Piece>> = Vec::new();
+    let mut length = markup::Size::default();
+    for piece in pieces {
+        let size = markup::size(&piece.html);
+        let mut joined = length;
+        joined += markup::size(SEPARATOR);
+        joined += size;
+        match messages.last_mut() {
+            Some(message) if joined.fits(MESSAGE, HEAD_ROOM) => {
+                message.push(piece);
+                length = joined;
+            }
+            _ => {
+                messages.push(vec![piece]);
+                length = size;
+                // One that is too long for a message takes as many as its parts.
+                let parts = size.visible.div_ceil(MESSAGE.visible);
+                messages.extend((1..parts).map(|_| Vec::new()));
+                if parts > 1 {
+                    length.visible = MESSAGE.visible;
+                }
+            }
+        }
+    }
+    messages.retain(|message| !message.is_empty());
+    messages
+}
+
+fn join(pieces: &[&Piece], run: &[&Waiting], occasion: &Occasion<'_>) -> Message {
+    let seqs: Vec<i64> = pieces.iter().flat_map(|piece| piece.seqs.iter().copied()).collect();
+    let mut covered: Vec<&Waiting> = run.iter().copied().filter(|waiting| seqs.contains(&waiting.seq)).collect();
+    covered.sort_by_key(|waiting| waiting.seq);
+    let texts: Vec<&str> = pieces.iter().map(|piece| piece.html.as_str()).collect();
+    let text = format!("{}{}", head_line(&covered, occasion), texts.join(SEPARATOR));
+    let call = text_call(&text, &covered, occasion, None);
+    Message { seqs: covered.iter().map(|waiting| waiting.seq).collect(), part: None, call }
+}
+
+fn alone(waiting: &Waiting, occasion: &Occasion<'_>) -> Message {
+    let text = format!("{}{}", head_line(&[waiting], occasion), html(&waiting.record));
+    let call = text_call(&text, &[waiting], occasion, Some(&waiting.record.buttons));
+    Message { seqs: vec![waiting.seq], part: None, call }
+}
+
+fn limits(occasion: &Occasion<'_>) -> markup::Limits {
+    let visible = MESSAGE.visible - HEAD_ROOM;
+    // What was refused as too long, although it is not by our count, is told in much smaller pieces.
+    markup::Limits { visible: if occasion.changes.shorter { visible / 4 } else { visible }, ..MESSAGE }
+}
+
+/// The next part of a record that needs several messages, or the whole of one that stands alone.
+fn part_of(waiting: &Waiting, occasion: &Occasion<'_>) -> Message {
+    let record = &waiting.record;
+    let text = html(record);
+    let caption_fits = fits(&text, CAPTION) && waiting.parts == 0;
+    let texts = match &record.photo {
+        Some(_) if text.trim().is_empty() || caption_fits => Vec::new(),
+        _ if markup::visible_length(&text) > TOLERABLE * MESSAGE.visible && waiting.parts == 0 => {
+            return storm::message(&[waiting], occasion);
+        }
+        _ => split(&text, limits(occasion)),
+    };
+    let count = texts.len() + usize::from(record.photo.is_some());
+    let last = waiting.parts + 1 >= count;
+    let part = (!last).then_some(waiting.parts + 1);
+    let call = match texts.get(waiting.parts) {
+        Some(text) => {
+            let text = format!("{}{text}", head_line(&[waiting], occasion));
+            text_call(&text, &[waiting], occasion, last.then_some(&record.buttons))
+        }
+        None => photo_call(waiting, if texts.is_empty() { &text } else { "" }, occasion),
+    };
+    Message { seqs: vec![waiting.seq], part, call }
+}
+
+/// The line above a text: how late it is, and that it may have been told before.
+fn head_line(covered: &[&Waiting], occasion: &Occasion<'_>) -> String {
+    let mut line = String::new();
+    if covered.iter().any(|waiting| waiting.unsure > 0) {
+        line.push_str("↻ ");
+    }
+    let oldest = covered.iter().map(|waiting| waiting.at).min().unwrap_or(occasion.now);
+    let late = Duration::from_millis(u64::try_from(occasion.now - oldest).unwrap_or(0));
+    if late > LATE {
+        let up_to = if covered.len() > 1 { "up to " } else { "" };
+        line.push_str(&format!("<i>⏰ told {up_to}{} late</i>\n", duration(late.as_secs())));
+    }
+    line
+}
+
+fn text_call(html: &str, covered: &[&Waiting], occasion: &Occasion<'_>, buttons: Option<&Vec<Vec<Button>>>) -> Call {
+    let mut parameters = common(covered, occasion);
+    if occasion.changes.plain || occasion.changes.shorter {
+        parameters.insert("text".into(), plain(html).into());
+    } else {
+        parameters.insert("text".into(), html.into());
+        parameters.insert("parse_mode".into(), "HTML".into());
+    }
+    parameters.insert("link_preview_options".into(), json!({"is_disabled": true}));
+    if let Some(markup) = buttons.and_then(|rows| reply_markup(rows, occasion)) {
+        parameters.insert("reply_markup".into(), markup);
+    }
+    Call { method: "sendMessage", parameters: parameters.into(), file: None }
+}
+
+/// What every method that sends takes.
+fn common(covered: &[&Waiting], occasion: &Occasion<'_>) -> Map<String, Value> {
+    let mut parameters = Map::new();
+    parameters.insert("chat_id".into(), json!(occasion.chat));
+    // General is topic 1 and is refused by that number (telegram-bot-api, Client.cpp:8277).
+    let thread = covered[0].record.thread.filter(|thread| *thread > 1 && !occasion.changes.no_thread);
+    if let Some(thread) = thread {
+        parameters.insert("message_thread_id".into(), thread.into());
+    }
+    if covered.iter().all(|waiting| waiting.record.silent) {
+        parameters.insert("disable_notification".into(), true.into());
+    }
+    if let Some(message) = answered(covered, occasion) {
+        let reply = json!({"message_id": message, "allow_sending_without_reply": true});
+        parameters.insert("reply_parameters".into(), reply);
+    }
+    parameters
+}
+
+/// The message that all of these answer, if it is one and the same.
+fn answered(covered: &[&Waiting], occasion: &Occasion<'_>) -> Option<i64> {
+    if occasion.changes.no_reply {
+        return None;
+    }
+    let earlier = |waiting: &&Waiting| (occasion.message_about)(waiting.record.about.as_deref()?);
+    let mut all = covered.iter().map(earlier);
+    let first = all.next()??;
+    all.all(|other| other == Some(first)).then_some(first)
+}
+
+fn reply_markup(rows: &[Vec<Button>], occasion: &Occasion<'_>) -> Option<Value> {
+    if occasion.changes.no_buttons {
+        return None;
+    }
+    let button = |button: &Button| match (&button.url, &button.data) {
+        (Some(url), _) if is_link(url) => Some(json!({"text": button.text, "url": url})),
+        (None, Some(data)) if (1..=64).contains(&data.len()) => {
+            Some(json!({"text": button.text, "callback_data": data}))
+        }
+        _ => None,
+    };
+    let rows: Vec<Vec<Value>> = rows.iter().map(|row| row.iter().filter_map(button).collect()).collect();
+    let rows: Vec<Vec<Value>> = rows.into_iter().filter(|row| !row.is_empty()).collect();
+    (!rows.is_empty()).then(|| json!({"inline_keyboard": rows}))
+}
+
+/// A picture by path is uploaded, one by URL is fetched by Telegram. One that cannot be read costs only itself.
+fn photo_call(waiting: &Waiting, caption: &str, occasion: &Occasion<'_>) -> Call {
+    let source = waiting.record.photo.as_deref().unwrap_or_default();
+    let caption = format!("{}{caption}", head_line(&[waiting], occasion));
+    let by_url = source.starts_with("https://") || source.starts_with("http://");
+    let bytes = if by_url { Ok(Vec::new()) } else { std::fs::read(source) };
+    let bytes = match bytes {
+        Ok(bytes) => bytes,
+        Err(err) => {
+            let note = format!("<i>the picture cannot be read: {}</i>", escape(&err.to_string()));
+            let text = if caption.trim().is_empty() { note } else { format!("{caption}\n\n{note}") };
+            return text_call(&text, &[waiting], occasion, Some(&waiting.record.buttons));
+        }
+    };
+    let (method, parameter) =
+        if occasion.changes.as_document { ("sendDocument", "document") } else { ("sendPhoto", "photo") };
+    let mut call = text_call(&caption, &[waiting], occasion, Some(&waiting.record.buttons));
+    call.method = method;
+    if let Value::Object(parameters) = &mut call.parameters {
+        parameters.remove("link_preview_options");
+        let text = parameters.remove("text").filter(|text| text.as_str().is_some_and(|text| !text.trim().is_empty()));
+        if let Some(text) = text {
+            parameters.insert("caption".into(), text);
+        }
+        if by_url {
+            parameters.insert(parameter.into(), source.into());
+        }
+    }
+    if !by_url {
+        let name = source.rsplit('/').next().unwrap_or("picture.png").to_owned();
+        let kind = if bytes.starts_with(b"\xff\xd8") { "image/jpeg" } else { "image/png" };
+        call.file = Some(File { parameter, name, kind, bytes });
+    }
+    call
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+use super::*;
+
+fn record(text: &str) -> Record {
+    Record::new(Chat::Id(1), text.to_owned(), Format::Html)
+}
+
+fn waiting(seq: i64, record: Record) -> Waiting {
+    Waiting { seq, at: 0, parts: 0, unsure: 0, record }
+}
+
+fn alert(seq: i64, about: &str, status: &str) -> Waiting {
+    let mut record = record(&format!("<b>{about}</b> is {status}"));
+    record.title = format!("{about} {status}");
+    record.about = Some(about.to_owned());
+    record.count_by = [("alertname", about), ("severity", "page"), ("status", status)]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    record.buttons =
+        vec![vec![Button { text: "Graph".into(), url: Some("http://p.example/g?a=1&b".into()), data: None }]];
+    waiting(seq, record)
+}
+
+fn make(waiting: &[Waiting], now: Millis, changes: &Changes) -> Message {
+    make_of(waiting, now, changes, waiting.len(), &|_| None)
+}
+
+fn make_of(
+    waiting: &[Waiting],
+    now: Millis,
+    changes: &Changes,
+    in_all: usize,
+    message_about: &dyn Fn(&str) -> Option<i64>,
+) -> Message {
+    next(waiting, &Occasion { chat: &Chat::Id(1), now, changes, in_all, message_about })
+}
+
+fn text(message: &Message) -> &str {
+    let parameters = &message.call.parameters;
+    parameters.get("text").or(parameters.get("caption")).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[test]
+fn one_record_has_its_buttons() {
+    let message = make(&[alert(1, "Disk", "firing")], 0, &Changes::default());
+    assert_eq!((message.seqs.as_slice(), message.part), ([1].as_slice(), None));
+    assert_eq!(
+        message.call.parameters,
+        json!({"chat_id": 1, "text": "<b>Disk</b> is firing", "parse_mode": "HTML",
+            "link_preview_options": {"is_disabled": true},
+            "reply_markup": {"inline_keyboard": [[{"text": "Graph", "url": "http://p.example/g?a=1&b"}]]}})
+    );
+}
+
+#[test]
+fn several_are_joined_with_their_links_in_the_text() {
+    let message = make(&[alert(1, "Disk", "firing"), alert(2, "CPU", "firing")], 0, &Changes::default());
+    assert_eq!(message.seqs, [1, 2]);
+    assert_eq!(
+        text(&message),
+        "<b>Disk</b> is firing\n<a href=\"http://p.example/g?a=1&amp;b\">Graph</a>\n──────────\n\
+         <b>CPU</b> is firing\n<a href=\"http://p.example/g?a=1&amp;b\">Graph</a>"
+    );
+    assert!(message.call.parameters.get("reply_markup").is_none());
+}
+
+#[test]
+fn a_pair_that_cancels_itself_is_one_line() {
+    let run = [alert(1, "Disk", "firing"), alert(2, "CPU", "firing"), alert(3, "Disk", "resolved")];
+    let message = make(&run, 0, &Changes::default());
+    assert_eq!(message.seqs, [1, 2, 3]);
+    assert!(text(&message).ends_with("Disk resolved <i>(fired and resolved meanwhile)</i>"), "{}", text(&message));
+    assert!(!text(&message).contains("Disk</b> is firing"));
+    // What fires again after that is told in full.
+    let again = make(&[run[0].clone(), run[2].clone(), alert(4, "Disk", "firing")], 0, &Changes::default());
+    assert!(text(&again).contains("<b>Disk</b> is firing"), "{}", text(&again));
+}
+
+#[test]
+fn topics_and_pictures_are_not_mixed() {
+    let mut topic = record("in a topic");
+    topic.thread = Some(7);
+    let mut picture = record("with a picture");
+    picture.photo = Some("https://x.example/p.png".into());
+    let run = [waiting(1, record("a")), waiting(2, topic.clone()), waiting(3, picture)];
+    assert_eq!(make(&run, 0, &Changes::default()).seqs, [1]);
+    let second = make(&run[1..], 0, &Changes::default());
+    assert_eq!((second.seqs.as_slice(), &second.call.parameters["message_thread_id"]), ([2].as_slice(), &json!(7)));
+    let third = make(&run[2..], 0, &Changes::default());
+    assert_eq!(third.call.method, "sendPhoto");
+    assert_eq!(third.call.parameters["caption"], "with a picture");
+    topic.thread = Some(1);
+    let general = make(&[waiting(1, topic)], 0, &Changes::default());
+    assert!(general.call.parameters.get("message_thread_id").is_none());
+}
+
+#[test]
+fn a_picture_that_cannot_be_read_costs_only_itself() {
+    let mut picture = record("words");
+    picture.photo = Some("/nonexistent/p.png".into());
+    let message = make(&[waiting(1, picture)], 0, &Changes::default());
+    assert_eq!(message.call.method, "sendMessage");
+    assert!(text(&message).starts_with("words\n\n<i>the picture cannot be read: No such file"), "{}", text(&message));
+}
+
+#[test]
+fn a_long_record_is_told_in_parts_with_buttons_on_the_last() {
+    let mut long = alert(1, "Disk", "firing");
+    long.record.text = "a line of some length\n".repeat(250);
+    let first = make(std::slice::from_ref(&long), 0, &Changes::default());
+    assert_eq!((first.seqs.as_slice(), first.part), ([1].as_slice(), Some(1)));
+    assert!(first.call.parameters.get("reply_markup").is_none());
+    long.parts = 1;
+    let second = make(&[long, alert(2, "CPU", "firing")], 0, &Changes::default());
+    assert_eq!((second.seqs.as_slice(), second.part), ([1].as_slice(), None));
+    assert!(second.call.parameters.get("reply_markup").is_some());
+    let lines = text(&first).lines().count() + text(&second).lines().count();
+    assert_eq!(lines, 250);
+}
+
+#[test]
+fn what_is_late_says_so() {
+    let run = [waiting(1, record("a")), waiting(2, record("b"))];
+    assert!(text(&make(&run[..1], 59_000, &Changes::default())).starts_with('a'));
+    assert_eq!(text(&make(&run[..1], 720_000, &Changes::default())), "<i>⏰ told 12m late</i>\na");
+    assert!(text(&make(&run, 720_000, &Changes::default())).starts_with("<i>⏰ told up to 12m late</i>\na"));
+}
+
+#[test]
+fn a_second_try_is_marked() {
+    let mut again = waiting(1, record("a"));
+    again.unsure = 1;
+    assert_eq!(text(&make(&[again], 0, &Changes::default())), "↻ a");
+}
+
+#[test]
+fn changes_take_away_what_was_refused() {
+    let mut full = alert(1, "Disk", "firing");
+    full.record.thread = Some(5);
+    let about = |_: &str| Some(44);
+    let run = std::slice::from_ref(&full);
+    let with = |changes| make_of(run, 0, &changes, 1, &about).call.parameters;
+    let before = with(Changes::default());
+    assert_eq!(before["reply_parameters"]["message_id"], 44);
+    let plain = with(Changes { plain: true, ..Changes::default() });
+    assert_eq!((plain.get("parse_mode"), &plain["text"]), (None, &json!("Disk is firing")));
+    assert!(with(Changes { no_thread: true, ..Changes::default() }).get("message_thread_id").is_none());
+    assert!(with(Changes { no_reply: true, ..Changes::default() }).get("reply_parameters").is_none());
+    assert!(with(Changes { no_buttons: true, ..Changes::default() }).get("reply_markup").is_none());
+    let mut changes = Changes::default();
+    assert!(changes.make(Change::Plain));
+    assert!(!changes.make(Change::Plain), "it did not help");
+}
+
+#[test]
+fn joined_records_answer_only_a_message_that_they_share() {
+    let run = [alert(1, "Disk", "resolved"), alert(2, "CPU", "resolved")];
+    let reply = |about: &dyn Fn(&str) -> Option<i64>| {
+        make_of(&run, 0, &Changes::default(), 2, about).call.parameters.get("reply_parameters").cloned()
+    };
+    assert_eq!(reply(&|_| Some(9)).unwrap()["message_id"], 9);
+    assert_eq!(reply(&|about| Some(about.len() as i64)), None);
+    assert_eq!(reply(&|about| (about == "Disk").then_some(9)), None);
+}
+
+#[test]
+fn a_storm_is_one_document_with_everything_in_it() {
+    let run: Vec<Waiting> = (0..300)
+        .map(|n| {
+            let name = if n % 3 == 0 { "InstanceDown" } else { "HighCPU" };
+            let mut alert = alert(n, &format!("{name}"), "firing");
+            alert.record.about = Some(format!("{n}"));
+            alert.record.text = format!("<b>{name}</b> on host{n} &lt; {}", "words ".repeat(40));
+            alert.record.title = format!("🔴 {name}: host{n}");
+            alert
+        })
+        .collect();
+    let message = make(&run, 0, &Changes::default());
+    assert_eq!(message.seqs.len(), 300);
+    assert_eq!(message.call.method, "sendDocument");
+    let caption = text(&message);
+    assert!(caption.starts_with("⛈ <b>300 alerts</b> at once\n🔥 300 firing\n"), "{caption}");
+    assert!(caption.contains("<b>200×</b> HighCPU · page\n<b>100×</b> InstanceDown · page\n"), "{caption}");
+    assert!(fits(caption, CAPTION));
+    let document = String::from_utf8(message.call.file.unwrap().bytes).unwrap();
+    for n in 0..300 {
+        assert!(document.contains(&format!("on host{n} < words")), "{n}");
+    }
+}
+
+#[test]
+fn three_messages_are_no_storm_and_four_are() {
+    let run: Vec<Waiting> = (0..4).map(|n| waiting(n, record(&"x".repeat(3000)))).collect();
+    assert_eq!(make(&run[..3], 0, &Changes::default()).seqs, [0]);
+    assert_eq!(make(&run, 0, &Changes::default()).call.method, "sendDocument");
+    assert_eq!(make_of(&run[..3], 0, &Changes::default(), 4, &|_| None).call.method, "sendDocument");
+}
+
+#[test]
+fn one_record_that_is_a_book_is_a_document() {
+    let message = make(&[waiting(1, record(&"word ".repeat(5000)))], 0, &Changes::default());
+    assert_eq!(message.call.method, "sendDocument");
+    assert_eq!(message.call.file.unwrap().bytes.iter().filter(|byte| **byte == b'w').count(), 5000);
+}
+
+#[test]
+fn broken_markup_of_one_spoils_no_other() {
+    let run = [waiting(1, record("<b>open")), waiting(2, record("<i>fine</i>"))];
+    assert_eq!(text(&make(&run, 0, &Changes::default())), "open\n──────────\n<i>fine</i>");
+}
+
+#[test]
+fn a_title_cannot_make_the_caption_too_long() {
+    let run: Vec<Waiting> = (0..50)
+        .map(|n| {
+            let mut alert = alert(n, &"<&>".repeat(400), "firing");
+            alert.record.about = None;
+            alert.record.count_by.insert("alertname".into(), format!("{n}{}", "<&>".repeat(400)));
+            alert.record.text = "y".repeat(1000);
+            alert
+        })
+        .collect();
+    let message = make(&run, 600_000, &Changes::default());
+    assert!(fits(text(&message), CAPTION), "{}", text(&message));
+}
