@@ -5,6 +5,7 @@
 //! of ours are never closer at the server than here, whatever the network does in between.
 
 use std::collections::{HashMap, VecDeque};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use crate::record::Chat;
@@ -37,6 +38,24 @@ impl Default for Limits {
     }
 }
 
+impl FromStr for Limits {
+    type Err = String;
+
+    /// `1/20/30`: a second in a chat, a minute in a group, a second in all; 0 is no limit.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not of the form 1/20/30");
+        let counts: Vec<usize> =
+            text.split('/').map(|count| count.parse().map_err(|_| wrong())).collect::<Result<_, _>>()?;
+        let [chat, group, overall] = counts[..] else { return Err(wrong()) };
+        let set = |limit: Limit, count| match count {
+            0 => Limit { count: usize::MAX, within: Duration::ZERO },
+            count => Limit { count, ..limit },
+        };
+        let usual = Limits::default();
+        Ok(Limits { chat: set(usual.chat, chat), group: set(usual.group, group), overall: set(usual.overall, overall) })
+    }
+}
+
 /// When this many chats are refused for flooding within [`FLOOD_MEMORY`], the bot as a whole is too fast.
 const FLOODED_CHATS: usize = 3;
 const FLOOD_MEMORY: Duration = Duration::from_secs(10);
@@ -53,6 +72,7 @@ pub struct Pacing {
     frozen: Option<Instant>,
     floods: VecDeque<(Instant, Chat)>,
     chats: HashMap<Chat, Pace>,
+    names: HashMap<Chat, Chat>,
 }
 
 #[derive(Debug, Default)]
@@ -72,12 +92,13 @@ impl Pacing {
             frozen: None,
             floods: VecDeque::new(),
             chats: HashMap::new(),
+            names: HashMap::new(),
         }
     }
 
     /// The earliest moment for the next message to this chat, by the chat's own limits; nothing while one is in flight.
     pub fn chat_ready(&self, chat: &Chat, now: Instant) -> Option<Instant> {
-        let Some(pace) = self.chats.get(chat) else { return Some(now) };
+        let Some(pace) = self.chats.get(self.key(chat)) else { return Some(now) };
         if pace.in_flight {
             return None;
         }
@@ -103,13 +124,13 @@ impl Pacing {
     /// A message to this chat goes out.
     pub fn begin(&mut self, chat: &Chat) {
         self.in_flight += 1;
-        self.chats.entry(chat.clone()).or_default().in_flight = true;
+        self.pace(chat).in_flight = true;
     }
 
     /// Its answer came, or none will; `counted` unless the server cannot have seen it.
     pub fn end(&mut self, chat: &Chat, counted: bool, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.chats.entry(chat.clone()).or_default().in_flight = false;
+        self.pace(chat).in_flight = false;
         if counted {
             self.count(chat, now);
         }
@@ -117,14 +138,11 @@ impl Pacing {
 
     /// A message was answered then; also for what an earlier run sent.
     pub fn count(&mut self, chat: &Chat, at: Instant) {
-        let keep = self.limits.group.count.max(self.limits.chat.count);
-        let pace = self.chats.entry(chat.clone()).or_default();
-        for (window, keep) in [(&mut pace.answered, keep), (&mut self.overall, self.limits.overall.count)] {
-            window.push_back(at);
-            while window.len() > keep {
-                window.pop_front();
-            }
-        }
+        // What a limit can ask for: as many answers as it counts, and none where there is no limit.
+        let keep = |limit: Limit| if limit.within.is_zero() { 0 } else { limit.count };
+        let (in_chat, in_all) = (keep(self.limits.group).max(keep(self.limits.chat)), keep(self.limits.overall));
+        push(&mut self.pace(chat).answered, at, in_chat);
+        push(&mut self.overall, at, in_all);
     }
 
     /// Telegram asked for silence in this chat; when it does so in several, for the whole bot. Returns whether that is so.
@@ -142,7 +160,7 @@ impl Pacing {
 
     /// Nothing to this chat before this moment.
     pub fn freeze(&mut self, chat: &Chat, until: Instant) {
-        let frozen = &mut self.chats.entry(chat.clone()).or_default().frozen;
+        let frozen = &mut self.pace(chat).frozen;
         *frozen = Some(frozen.map_or(until, |at| at.max(until)));
     }
 
@@ -162,6 +180,23 @@ impl Pacing {
         }
     }
 
+    /// An `@name` and this id are one chat, which has one pace.
+    pub fn learn(&mut self, name: &Chat, id: &Chat) {
+        if matches!(name, Chat::Name(_)) && !self.names.contains_key(name) {
+            self.rename(name, id);
+            self.names.insert(name.clone(), id.clone());
+        }
+    }
+
+    fn key<'a>(&'a self, chat: &'a Chat) -> &'a Chat {
+        self.names.get(chat).unwrap_or(chat)
+    }
+
+    fn pace(&mut self, chat: &Chat) -> &mut Pace {
+        let key = self.names.get(chat).unwrap_or(chat).clone();
+        self.chats.entry(key).or_default()
+    }
+
     /// Forgets chats whose windows are empty again.
     pub fn forget_idle(&mut self, now: Instant) {
         let longest = self.limits.group.within.max(self.limits.chat.within);
@@ -170,6 +205,13 @@ impl Pacing {
                 || pace.frozen.is_some_and(|until| until > now)
                 || pace.answered.back().is_some_and(|at| now.duration_since(*at) < longest)
         });
+    }
+}
+
+fn push(window: &mut VecDeque<Instant>, at: Instant, keep: usize) {
+    window.push_back(at);
+    while window.len() > keep {
+        window.pop_front();
     }
 }
 
@@ -261,6 +303,34 @@ mod tests {
         assert!(pacing.flood(&Chat::Id(9), ms(2000), start));
         assert!(pacing.overall_ready(start) >= Some(start + ms(2000)));
         assert!(pacing.overall_ready(start) < Some(start + ms(7000)));
+    }
+
+    #[test]
+    fn limits_of_ones_own() {
+        assert_eq!("1/20/30".parse(), Ok(Limits::default()));
+        let start = Instant::now();
+        let mut pacing = Pacing::new("0/0/0".parse().unwrap());
+        for n in 0..50 {
+            pacing.begin(&Chat::Id(n));
+        }
+        assert_eq!(pacing.overall_ready(start), Some(start));
+        send(&mut pacing, &GROUP, start);
+        assert_eq!(pacing.chat_ready(&GROUP, start), Some(start));
+        for wrong in ["", "1", "1/2", "1/2/x", "1/2/3/4", "-1/2/3"] {
+            assert!(wrong.parse::<Limits>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_name_and_its_id_have_one_pace() {
+        let start = Instant::now();
+        let mut pacing = Pacing::new(Limits::default());
+        let name = Chat::Name("@ops".into());
+        send(&mut pacing, &name, start);
+        pacing.learn(&name, &GROUP);
+        assert_eq!(pacing.chat_ready(&GROUP, start), Some(start + ms(1000)));
+        send(&mut pacing, &GROUP, start + ms(1000));
+        assert_eq!(pacing.chat_ready(&name, start + ms(1000)), Some(start + ms(2000)));
     }
 
     #[test]

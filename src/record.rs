@@ -113,6 +113,9 @@ pub struct Record {
     /// Path or URL of a picture; `text` becomes its caption where it fits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub photo: Option<String>,
+    /// Path of a file, `text` becomes its caption where it fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
     /// One line of plain text that stands for the record in a summary.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub title: String,
@@ -144,6 +147,7 @@ impl Record {
             silent: false,
             buttons: Vec::new(),
             photo: None,
+            document: None,
             title: String::new(),
             count_by: BTreeMap::new(),
         }
@@ -217,7 +221,7 @@ fn check(mut record: Record) -> Result<Record, String> {
     if record.chat == Chat::Id(0) {
         return Err("chat 0 does not exist".to_owned());
     }
-    if record.text.trim().is_empty() && record.photo.is_none() {
+    if record.text.trim().is_empty() && record.photo.is_none() && record.document.is_none() {
         return Err("neither \"text\" nor \"photo\"".to_owned());
     }
     Ok(record)

@@ -33,6 +33,8 @@ pub enum Verdict {
     Gone(String),
     /// Not delivered as it is; once more with this change.
     Change(Change, String),
+    /// There is no such chat: no message to it can be delivered.
+    NoChat(String),
     /// This message can never be delivered.
     Never(String),
     /// No message can be delivered with this token.
@@ -60,7 +62,7 @@ pub enum Change {
 const FLOOD_UNKNOWN: Duration = Duration::from_secs(5);
 
 /// Descriptions of 400, by a part of their text in lower case.
-const BAD_REQUESTS: [(&str, Meaning); 27] = [
+const BAD_REQUESTS: [(&str, Meaning); 28] = [
     ("can't parse entities", Meaning::Change(Change::Plain)),
     ("message is too long", Meaning::Change(Change::Shorter)),
     ("text is too long", Meaning::Change(Change::Shorter)),
@@ -85,7 +87,8 @@ const BAD_REQUESTS: [(&str, Meaning); 27] = [
     ("have no rights to send a message", Meaning::Gone),
     ("chat_write_forbidden", Meaning::Gone),
     ("need administrator rights in the channel chat", Meaning::Gone),
-    ("chat not found", Meaning::Never),
+    ("chat not found", Meaning::NoChat),
+    ("chat_id is empty", Meaning::NoChat),
     ("message text is empty", Meaning::Never),
     ("text must be non-empty", Meaning::Never),
 ];
@@ -95,6 +98,7 @@ enum Meaning {
     Told,
     Change(Change),
     Gone,
+    NoChat,
     Never,
 }
 
@@ -138,6 +142,7 @@ fn refused(refusal: &Refusal) -> Verdict {
                 Meaning::Told => Verdict::Told { message_id: None, chat: None },
                 Meaning::Change(change) => Verdict::Change(change, why),
                 Meaning::Gone => Verdict::Gone(why),
+                Meaning::NoChat => Verdict::NoChat(why),
                 Meaning::Never => Verdict::Never(why),
             }
         }
@@ -169,9 +174,9 @@ mod tests {
     fn one_row_after_the_other() {
         let change = |change| Some(Meaning::Change(change));
         for (code, description, expected) in [
-            (400, "Bad Request: chat not found", Some(Meaning::Never)),
-            (400, "Bad Request: chat_id is empty", Some(Meaning::Never)),
-            (400, "Bad Request: private chat not found", Some(Meaning::Never)),
+            (400, "Bad Request: chat not found", Some(Meaning::NoChat)),
+            (400, "Bad Request: chat_id is empty", Some(Meaning::NoChat)),
+            (400, "Bad Request: private chat not found", Some(Meaning::NoChat)),
             (
                 400,
                 "Bad Request: can't parse entities: Unsupported start tag \"\" at byte offset 2",
@@ -230,6 +235,7 @@ mod tests {
                 None => Verdict::Stop(why),
                 Some(Meaning::Told) => Verdict::Told { message_id: None, chat: None },
                 Some(Meaning::Gone) => Verdict::Gone(why),
+                Some(Meaning::NoChat) => Verdict::NoChat(why),
                 Some(Meaning::Never) => Verdict::Never(why),
                 Some(Meaning::Change(change)) => Verdict::Change(change, why),
             };

@@ -71,7 +71,9 @@ pub struct Occasion<'a> {
     /// The present.
     pub now: Millis,
     /// What the API asked for.
-    pub changes: &'a Changes,
+    pub changes: Changes,
+    /// It may have been told before.
+    pub again: bool,
     /// Records that wait for the chat, those that were fetched and those that were not.
     pub in_all: usize,
     /// The message that told about an alert last.
@@ -85,18 +87,34 @@ pub struct Message {
     pub seqs: Vec<i64>,
     /// For a part: how many parts are told when this one is. Otherwise the records are told.
     pub part: Option<usize>,
+    /// How often it was sent before with an unknown end.
+    pub sendings: u32,
+    /// The id of its first record, for the log.
+    pub id: String,
     /// How to send it.
     pub call: Call,
+}
+
+impl Message {
+    fn new(covered: &[&Waiting], part: Option<usize>, call: Call) -> Self {
+        Message {
+            seqs: covered.iter().map(|waiting| waiting.seq).collect(),
+            part,
+            sendings: covered.iter().map(|waiting| waiting.unsure).max().unwrap_or(0),
+            id: covered.first().map(|waiting| waiting.record.id.clone()).unwrap_or_default(),
+            call,
+        }
+    }
 }
 
 /// Makes the next message of records that wait, which are at least one.
 pub fn next(waiting: &[Waiting], occasion: &Occasion<'_>) -> Message {
     let head = &waiting[0];
-    if head.record.photo.is_some() || head.parts > 0 || occasion.changes.alone || occasion.changes.shorter {
+    if has_file(&head.record) || head.parts > 0 || occasion.changes.alone || occasion.changes.shorter {
         return part_of(head, occasion);
     }
-    // Only what goes to the same topic can be joined, and pictures stand alone.
-    let same_place = |other: &&Waiting| other.record.thread == head.record.thread && other.record.photo.is_none();
+    // Only what goes to the same topic can be joined, and pictures and files stand alone.
+    let same_place = |other: &&Waiting| other.record.thread == head.record.thread && !has_file(&other.record);
     let run: Vec<&Waiting> = waiting.iter().take_while(same_place).collect();
     let more = run.len() == waiting.len() && occasion.in_all > waiting.len();
     let pieces = pieces(&run);
@@ -211,13 +229,13 @@ fn join(pieces: &[&Piece], run: &[&Waiting], occasion: &Occasion<'_>) -> Message
     let texts: Vec<&str> = pieces.iter().map(|piece| piece.html.as_str()).collect();
     let text = format!("{}{}", head_line(&covered, occasion), texts.join(SEPARATOR));
     let call = text_call(&text, &covered, occasion, None);
-    Message { seqs: covered.iter().map(|waiting| waiting.seq).collect(), part: None, call }
+    Message::new(&covered, None, call)
 }
 
 fn alone(waiting: &Waiting, occasion: &Occasion<'_>) -> Message {
     let text = format!("{}{}", head_line(&[waiting], occasion), html(&waiting.record));
     let call = text_call(&text, &[waiting], occasion, Some(&waiting.record.buttons));
-    Message { seqs: vec![waiting.seq], part: None, call }
+    Message::new(&[waiting], None, call)
 }
 
 fn limits(occasion: &Occasion<'_>) -> markup::Limits {
@@ -231,14 +249,14 @@ fn part_of(waiting: &Waiting, occasion: &Occasion<'_>) -> Message {
     let record = &waiting.record;
     let text = html(record);
     let caption_fits = fits(&text, CAPTION) && waiting.parts == 0;
-    let texts = match &record.photo {
-        Some(_) if text.trim().is_empty() || caption_fits => Vec::new(),
+    let texts = match has_file(record) {
+        true if text.trim().is_empty() || caption_fits => Vec::new(),
         _ if markup::visible_length(&text) > TOLERABLE * MESSAGE.visible && waiting.parts == 0 => {
             return storm::message(&[waiting], occasion);
         }
         _ => split(&text, limits(occasion)),
     };
-    let count = texts.len() + usize::from(record.photo.is_some());
+    let count = texts.len() + usize::from(has_file(record));
     let last = waiting.parts + 1 >= count;
     let part = (!last).then_some(waiting.parts + 1);
     let call = match texts.get(waiting.parts) {
@@ -246,15 +264,15 @@ fn part_of(waiting: &Waiting, occasion: &Occasion<'_>) -> Message {
             let text = format!("{}{text}", head_line(&[waiting], occasion));
             text_call(&text, &[waiting], occasion, last.then_some(&record.buttons))
         }
-        None => photo_call(waiting, if texts.is_empty() { &text } else { "" }, occasion),
+        None => file_call(waiting, if texts.is_empty() { &text } else { "" }, occasion),
     };
-    Message { seqs: vec![waiting.seq], part, call }
+    Message::new(&[waiting], part, call)
 }
 
 /// The line above a text: how late it is, and that it may have been told before.
 fn head_line(covered: &[&Waiting], occasion: &Occasion<'_>) -> String {
     let mut line = String::new();
-    if covered.iter().any(|waiting| waiting.unsure > 0) {
+    if occasion.again || covered.iter().any(|waiting| waiting.unsure > 0) {
         line.push_str("↻ ");
     }
     let oldest = covered.iter().map(|waiting| waiting.at).min().unwrap_or(occasion.now);
@@ -327,23 +345,30 @@ fn reply_markup(rows: &[Vec<Button>], occasion: &Occasion<'_>) -> Option<Value> 
     (!rows.is_empty()).then(|| json!({"inline_keyboard": rows}))
 }
 
-/// A picture by path is uploaded, one by URL is fetched by Telegram. One that cannot be read costs only itself.
-fn photo_call(waiting: &Waiting, caption: &str, occasion: &Occasion<'_>) -> Call {
-    let source = waiting.record.photo.as_deref().unwrap_or_default();
+fn has_file(record: &Record) -> bool {
+    record.photo.is_some() || record.document.is_some()
+}
+
+/// A file by path is uploaded, one by URL is fetched by Telegram. One that cannot be read costs only itself.
+fn file_call(waiting: &Waiting, caption: &str, occasion: &Occasion<'_>) -> Call {
+    let record = &waiting.record;
+    let source = record.photo.as_ref().or(record.document.as_ref()).map_or("", String::as_str);
+    let (method, parameter) = match record.photo.is_some() && !occasion.changes.as_document {
+        true => ("sendPhoto", "photo"),
+        false => ("sendDocument", "document"),
+    };
     let caption = format!("{}{caption}", head_line(&[waiting], occasion));
     let by_url = source.starts_with("https://") || source.starts_with("http://");
-    let bytes = if by_url { Ok(Vec::new()) } else { std::fs::read(source) };
-    let bytes = match bytes {
+    let bytes = match if by_url { Ok(Vec::new()) } else { std::fs::read(source) } {
         Ok(bytes) => bytes,
         Err(err) => {
-            let note = format!("<i>the picture cannot be read: {}</i>", escape(&err.to_string()));
+            let what = if record.photo.is_some() { "picture" } else { "file" };
+            let note = format!("<i>the {what} cannot be read: {}</i>", escape(&err.to_string()));
             let text = if caption.trim().is_empty() { note } else { format!("{caption}\n\n{note}") };
-            return text_call(&text, &[waiting], occasion, Some(&waiting.record.buttons));
+            return text_call(&text, &[waiting], occasion, Some(&record.buttons));
         }
     };
-    let (method, parameter) =
-        if occasion.changes.as_document { ("sendDocument", "document") } else { ("sendPhoto", "photo") };
-    let mut call = text_call(&caption, &[waiting], occasion, Some(&waiting.record.buttons));
+    let mut call = text_call(&caption, &[waiting], occasion, Some(&record.buttons));
     call.method = method;
     if let Value::Object(parameters) = &mut call.parameters {
         parameters.remove("link_preview_options");
@@ -356,11 +381,22 @@ fn photo_call(waiting: &Waiting, caption: &str, occasion: &Occasion<'_>) -> Call
         }
     }
     if !by_url {
-        let name = source.rsplit('/').next().unwrap_or("picture.png").to_owned();
-        let kind = if bytes.starts_with(b"\xff\xd8") { "image/jpeg" } else { "image/png" };
-        call.file = Some(File { parameter, name, kind, bytes });
+        let name = source.rsplit('/').next().unwrap_or_default().to_owned();
+        call.file = Some(File { parameter, name, kind: kind(&bytes), bytes });
     }
     call
+}
+
+fn kind(bytes: &[u8]) -> &'static str {
+    if bytes.starts_with(b"\x89PNG") {
+        "image/png"
+    } else if bytes.starts_with(b"\xff\xd8") {
+        "image/jpeg"
+    } else if std::str::from_utf8(bytes).is_ok() {
+        "text/plain"
+    } else {
+        "application/octet-stream"
+    }
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ fn make_of(
     in_all: usize,
     message_about: &dyn Fn(&str) -> Option<i64>,
 ) -> Message {
-    next(waiting, &Occasion { chat: &Chat::Id(1), now, changes, in_all, message_about })
+    next(waiting, &Occasion { chat: &Chat::Id(1), now, changes: changes.clone(), again: false, in_all, message_about })
 }
 
 fn text(message: &Message) -> &str {
@@ -167,7 +167,7 @@ fn a_storm_is_one_document_with_everything_in_it() {
     let run: Vec<Waiting> = (0..300)
         .map(|n| {
             let name = if n % 3 == 0 { "InstanceDown" } else { "HighCPU" };
-            let mut alert = alert(n, &format!("{name}"), "firing");
+            let mut alert = alert(n, name, "firing");
             alert.record.about = Some(format!("{n}"));
             alert.record.text = format!("<b>{name}</b> on host{n} &lt; {}", "words ".repeat(40));
             alert.record.title = format!("🔴 {name}: host{n}");

@@ -10,6 +10,7 @@
 //! transaction is whole or not there after kill -9 or power loss.
 
 mod mend;
+mod place;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -21,6 +22,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::record::{Chat, Record};
 pub use mend::{Failed, Status};
+pub use place::{Lock, default_path};
 
 /// Errors are SQLite's; disk full and the like are found by [`is_full`].
 pub type Result<T> = rusqlite::Result<T>;
@@ -301,6 +303,24 @@ impl Outbox {
     pub fn unsure(&mut self, seqs: &[i64]) -> Result<()> {
         seqs.iter()
             .try_for_each(|seq| self.run("UPDATE queue SET unsure = unsure + 1 WHERE seq = ?", params![seq]).map(drop))
+    }
+
+    /// Sets aside what was being sent when an earlier run ended, for those who want nothing told twice.
+    pub fn set_unsure_aside(&mut self, now: Millis) -> Result<()> {
+        let seqs: Vec<i64> = {
+            let mut statement = self.db.prepare_cached("SELECT seq FROM queue WHERE unsure > 0")?;
+            statement.query_map([], |row| row.get(0))?.collect::<Result<_>>()?
+        };
+        self.set_aside(&seqs, "it was being sent when tg-send ended; it is not known whether it was told", now)
+    }
+
+    /// The chats that were told something since then, and when: one entry a message.
+    pub fn told_since(&self, since: Millis) -> Result<Vec<(Chat, Millis)>> {
+        let mut statement = self.db.prepare_cached(
+            "SELECT chat, max(at) FROM (SELECT chat, at, message_id FROM told ORDER BY seq DESC LIMIT 20000)
+             WHERE at >= ? AND message_id NOT NULL GROUP BY chat, message_id ORDER BY 2",
+        )?;
+        statement.query_map(params![since], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
     }
 
     /// These records can never be told.

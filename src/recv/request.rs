@@ -134,7 +134,7 @@ impl Answer {
 
     /// 200 in the text format of Prometheus.
     pub fn metrics(text: String) -> Self {
-        let header = Some(("Content-Type", "application/openmetrics-text; version=1.0.0; charset=utf-8"));
+        let header = Some(("Content-Type", crate::metrics_server::CONTENT_TYPE));
         Answer { status: 200, text, header }
     }
 

@@ -1,0 +1,236 @@
+//! The chats for which something waits: how much, since when they may be told, and what their last message taught.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use super::now;
+use crate::message::Changes;
+use crate::outbox::{Gone, Millis, Outbox};
+use crate::pacing::{Limits, Pacing};
+use crate::record::Chat;
+
+/// All chats with something to tell, by the moment at which that may happen.
+#[derive(Debug, Default)]
+pub struct Chats {
+    lines: HashMap<Chat, Line>,
+    due: BTreeSet<(Instant, Chat)>,
+    in_all: usize,
+    gone: HashMap<Chat, Gone>,
+}
+
+/// What waits for one chat.
+#[derive(Debug, Default)]
+pub struct Line {
+    waiting: usize,
+    due: Option<Instant>,
+    /// Changes that the next message needs.
+    pub changes: Changes,
+    /// Messages that still have to be sent one record each, because one of them spoils a joined one.
+    pub alone: usize,
+    /// The end of the last sending is not known: first it is asked whether the API works.
+    pub suspect: bool,
+    /// The next message may have been told before.
+    pub again: bool,
+    /// Server errors in a row.
+    pub errors: u32,
+    /// Summaries in a row.
+    pub storms: u32,
+}
+
+/// Reads who waits from the outbox. What an earlier run sent a moment ago counts for the pace of this one.
+pub fn load(outbox: &Outbox, limits: Limits) -> crate::outbox::Result<(Pacing, Chats)> {
+    let instant = Instant::now();
+    let mut pacing = Pacing::new(limits);
+    let longest = limits.group.within.max(limits.chat.within);
+    for (chat, at) in outbox.told_since(now() - Millis::try_from(longest.as_millis()).unwrap_or(0))? {
+        let ago = Duration::from_millis(u64::try_from(now() - at).unwrap_or(0));
+        pacing.count(&chat, instant.checked_sub(ago).unwrap_or(instant));
+    }
+    let mut chats = Chats::default();
+    for gone in outbox.gone_chats()? {
+        chats.gone.insert(gone.chat.clone(), gone);
+    }
+    for (chat, waiting) in outbox.waiting_chats()? {
+        // One more may have been in flight when the earlier run was killed.
+        pacing.count(&chat, instant);
+        chats.add(&chat, waiting);
+        chats.schedule(&chat, &pacing, instant);
+    }
+    Ok((pacing, chats))
+}
+
+impl Chats {
+    /// So many records more wait for a chat.
+    pub fn add(&mut self, chat: &Chat, records: usize) {
+        self.in_all += records;
+        match self.lines.get_mut(chat) {
+            Some(line) => line.waiting += records,
+            None => drop(self.lines.insert(chat.clone(), Line { waiting: records, ..Line::default() })),
+        }
+    }
+
+    /// So many records do not wait any more. A chat for which nothing waits is forgotten.
+    pub fn remove(&mut self, chat: &Chat, records: usize) {
+        let Some(line) = self.lines.get_mut(chat) else { return };
+        line.waiting = line.waiting.saturating_sub(records);
+        self.in_all = self.in_all.saturating_sub(records);
+        // A storm that goes on finds its count again as long as nothing else was told in between.
+        if line.waiting == 0 && line.storms == 0 {
+            self.unschedule(chat);
+            self.lines.remove(chat);
+        }
+    }
+
+    /// The line of a chat, where something waits or has just been told.
+    pub fn line(&mut self, chat: &Chat) -> Option<&mut Line> {
+        self.lines.get_mut(chat)
+    }
+
+    /// Enters the moment at which the chat may be told, by its own limits; nothing while a message is in flight.
+    pub fn schedule(&mut self, chat: &Chat, pacing: &Pacing, now: Instant) {
+        self.unschedule(chat);
+        let Some(line) = self.lines.get_mut(chat).filter(|line| line.waiting > 0) else { return };
+        let Some(mut at) = pacing.chat_ready(chat, now) else { return };
+        if let Some(gone) = self.gone.get(chat) {
+            let wait = Duration::from_millis(u64::try_from(gone.probe_at - super::now()).unwrap_or(0));
+            at = at.max(now + wait);
+        }
+        line.due = Some(at);
+        self.due.insert((at, chat.clone()));
+    }
+
+    fn unschedule(&mut self, chat: &Chat) {
+        if let Some(at) = self.lines.get_mut(chat).and_then(|line| line.due.take()) {
+            self.due.remove(&(at, chat.clone()));
+        }
+    }
+
+    /// When the first chat is due.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the chat that has been due for longest.
+    pub fn take_due(&mut self, now: Instant) -> Option<Chat> {
+        if self.next_due()? > now {
+            return None;
+        }
+        let (_, chat) = self.due.pop_first()?;
+        if let Some(line) = self.lines.get_mut(&chat) {
+            line.due = None;
+        }
+        Some(chat)
+    }
+
+    /// Whether the API must be asked first.
+    pub fn is_suspect(&self, chat: &Chat) -> bool {
+        self.lines.get(chat).is_some_and(|line| line.suspect)
+    }
+
+    /// What the next message needs, and whether it may have been told before.
+    pub fn changes(&self, chat: &Chat) -> (Changes, bool) {
+        self.lines.get(chat).map_or_else(Default::default, |line| {
+            let alone = line.changes.alone || line.alone > 0;
+            (Changes { alone, ..line.changes.clone() }, line.again)
+        })
+    }
+
+    /// How many records wait for a chat.
+    pub fn waiting(&self, chat: &Chat) -> usize {
+        self.lines.get(chat).map_or(0, |line| line.waiting)
+    }
+
+    /// How many records wait.
+    pub fn in_all(&self) -> usize {
+        self.in_all
+    }
+
+    /// Whether all that waits, waits for chats that are gone.
+    pub fn only_gone(&self) -> bool {
+        self.lines.iter().all(|(chat, line)| line.waiting == 0 || self.gone.contains_key(chat))
+    }
+
+    /// How many chats are gone.
+    pub fn gone_count(&self) -> usize {
+        self.gone.len()
+    }
+
+    /// How often a chat was found to be gone.
+    pub fn probes(&self, chat: &Chat) -> u32 {
+        self.gone.get(chat).map_or(0, |gone| gone.probes)
+    }
+
+    /// Whether a chat is gone.
+    pub fn is_gone(&self, chat: &Chat) -> bool {
+        self.gone.contains_key(chat)
+    }
+
+    /// The chat is gone until its next probe.
+    pub fn set_gone(&mut self, gone: Gone) {
+        self.gone.insert(gone.chat.clone(), gone);
+    }
+
+    /// The chat is there again; whether it was gone.
+    pub fn set_back(&mut self, chat: &Chat) -> bool {
+        self.gone.remove(chat).is_some()
+    }
+
+    /// The chat has a new id, and all that waits goes there.
+    pub fn rename(&mut self, old: &Chat, new: &Chat) {
+        self.unschedule(old);
+        self.gone.remove(old);
+        if let Some(line) = self.lines.remove(old) {
+            self.in_all -= line.waiting;
+            self.add(new, line.waiting);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chat_that_has_been_due_for_longest_is_first() {
+        let start = Instant::now();
+        let mut pacing = Pacing::new(Limits::default());
+        let mut chats = Chats::default();
+        for id in [1, 2] {
+            chats.add(&Chat::Id(id), 2);
+        }
+        pacing.count(&Chat::Id(1), start);
+        chats.schedule(&Chat::Id(1), &pacing, start);
+        chats.schedule(&Chat::Id(2), &pacing, start);
+        assert_eq!(chats.take_due(start), Some(Chat::Id(2)));
+        assert_eq!(chats.take_due(start), None);
+        assert_eq!(chats.take_due(start + Duration::from_secs(1)), Some(Chat::Id(1)));
+    }
+
+    #[test]
+    fn counts_follow_what_waits() {
+        let mut chats = Chats::default();
+        chats.add(&Chat::Id(1), 3);
+        chats.add(&Chat::Id(2), 1);
+        chats.rename(&Chat::Id(1), &Chat::Id(2));
+        assert_eq!((chats.in_all(), chats.waiting(&Chat::Id(2))), (4, 4));
+        chats.remove(&Chat::Id(2), 4);
+        assert_eq!((chats.in_all(), chats.lines.len()), (0, 0));
+        assert!(chats.only_gone());
+    }
+
+    #[test]
+    fn a_chat_that_is_gone_is_due_when_it_is_probed() {
+        let start = Instant::now();
+        let pacing = Pacing::new(Limits::default());
+        let mut chats = Chats::default();
+        let chat = Chat::Id(1);
+        chats.add(&chat, 1);
+        chats.set_gone(Gone { chat: chat.clone(), probe_at: now() + 60_000, probes: 1 });
+        chats.schedule(&chat, &pacing, start);
+        assert!(chats.only_gone());
+        assert_eq!(chats.take_due(start + Duration::from_secs(50)), None);
+        assert!(chats.set_back(&chat));
+        chats.schedule(&chat, &pacing, start);
+        assert_eq!(chats.take_due(start), Some(chat));
+    }
+}

@@ -1,0 +1,100 @@
+//! What tg-send counts, named by Prometheus's conventions.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::settle::Settlement;
+
+type Labels = [(&'static str, &'static str); 1];
+
+/// The registry and the parts of it that are counted by hand.
+pub struct Metrics {
+    registry: Registry,
+    /// Records accepted into the outbox.
+    pub accepted: Counter,
+    /// Records whose key was known already.
+    pub known: Counter,
+    /// Records told.
+    pub told: Counter,
+    /// Records set aside and not put right.
+    pub failed: Gauge,
+    /// Records that wait.
+    pub waiting: Gauge,
+    /// Chats that cannot be reached.
+    pub gone: Gauge,
+    /// Calls that wait for their answer.
+    pub in_flight: Gauge,
+    /// When the oldest record that waits was accepted, in seconds since 1970; 0 when none waits.
+    pub oldest: Gauge,
+    calls: Family<Labels, Counter>,
+    duration: Histogram,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("tg_send");
+        let metrics = Metrics {
+            accepted: Counter::default(),
+            known: Counter::default(),
+            told: Counter::default(),
+            failed: Gauge::default(),
+            waiting: Gauge::default(),
+            gone: Gauge::default(),
+            in_flight: Gauge::default(),
+            oldest: Gauge::default(),
+            calls: Family::default(),
+            duration: Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0]),
+            registry: Registry::default(),
+        };
+        registry.register("records_accepted", "Records written to the outbox", metrics.accepted.clone());
+        registry.register("records_known", "Records left out because they were told or wait", metrics.known.clone());
+        registry.register("records_told", "Records told", metrics.told.clone());
+        registry.register("records_failed", "Records set aside, see --failed", metrics.failed.clone());
+        registry.register("records_waiting", "Records that wait in the outbox", metrics.waiting.clone());
+        registry.register("chats_gone", "Chats that cannot be reached", metrics.gone.clone());
+        registry.register("calls_in_flight", "Calls that wait for their answer", metrics.in_flight.clone());
+        registry.register_with_unit(
+            "oldest_waiting_timestamp",
+            "When the oldest record that waits was accepted; 0 when none waits",
+            Unit::Seconds,
+            metrics.oldest.clone(),
+        );
+        registry.register("calls", "Calls of the Bot API, by verdict", metrics.calls.clone());
+        registry.register_with_unit("call_duration", "Duration of calls", Unit::Seconds, metrics.duration.clone());
+        Metrics { registry, ..metrics }
+    }
+}
+
+impl Metrics {
+    /// A call came back.
+    pub(super) fn answered(&self, settlement: &Settlement, took: Duration) {
+        let verdict = match settlement {
+            Settlement::Told(..) | Settlement::Works => "done",
+            Settlement::Flood(_) => "flood",
+            Settlement::Later(_) => "unreachable",
+            Settlement::Again(_) => "unsure",
+            Settlement::ServerError(_) => "server_error",
+            Settlement::Moved(_) => "moved",
+            Settlement::Gone(..) => "gone",
+            Settlement::Changed(_) | Settlement::Alone(_) => "changed",
+            Settlement::Aside(_) => "never",
+            Settlement::Stop(_) => "unauthorized",
+        };
+        self.calls.get_or_create(&[("verdict", verdict)]).inc();
+        self.duration.observe(took.as_secs_f64());
+    }
+
+    /// The text for a scrape.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,427 @@
+//! The delivering half of tg-send: one thread that owns the outbox and decides, and a few that talk to Telegram.
+//!
+//! Everything happens in turns. A turn takes what has come in since the last one (records, answers), writes all of it
+//! in one transaction, sends the acknowledgements, and hands out the messages that are due. So nothing is acknowledged
+//! or forgotten before it is on disk, and the busier it gets, the more one fsync is shared by.
+
+mod chats;
+mod intake;
+mod metrics;
+mod settle;
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+
+use crate::ack::Acks;
+use crate::cli::Failure;
+use crate::message::{self, Message, Occasion};
+use crate::outbox::{Added, Millis, Outbox, is_full};
+use crate::pacing::{Limits, Pacing};
+use crate::record::Chat;
+use crate::telegram::{Answer, Api, Call};
+use chats::Chats;
+pub use intake::{Batch, Item, read};
+pub use metrics::Metrics;
+use settle::Settlement;
+
+/// Records that are looked at for one message, and the bytes of their lines: what a summary's document may hold.
+const AT_A_TIME: usize = 4000;
+const BYTES_AT_A_TIME: usize = 4 << 20;
+
+/// Events that are taken into one turn.
+const EVENTS_A_TURN: usize = 64;
+
+/// A disk that was full is tried again after this.
+const DISK_PAUSE: Duration = Duration::from_millis(500);
+
+/// Old keys are looked for this often.
+const HOUSEKEEPING: Duration = Duration::from_secs(20);
+
+/// Something that a turn takes in.
+#[derive(Debug)]
+pub enum Event {
+    /// Records and acks.
+    Intake(Batch),
+    /// The input has ended, or failed.
+    Ended(Result<(), String>),
+    /// A call was answered.
+    Answered(Box<Answered>),
+    /// Finish what is in flight, and end.
+    Terminate,
+}
+
+/// A call that came back.
+#[derive(Debug)]
+pub struct Answered {
+    chat: Chat,
+    /// Absent for a question whether the API works.
+    message: Option<Message>,
+    answer: Answer,
+    took: Duration,
+}
+
+/// What the command line and the configuration decide.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Telegram's limits, or others for a server of one's own.
+    pub limits: Limits,
+    /// Calls at a time.
+    pub connections: usize,
+    /// How long told keys and messages are remembered.
+    pub remember: Duration,
+    /// Rather lose a message whose end is not known than tell it twice.
+    pub at_most_once: bool,
+    /// How long to go on after the input has ended.
+    pub timeout: Option<Duration>,
+}
+
+/// How a run ended that was not stopped by an error.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// Everything was told.
+    Told,
+    /// So many records could not be told and were set aside.
+    SomeFailed(u64),
+    /// So many records still wait.
+    SomeWait(usize),
+    /// Asked to end; the rest stays in the outbox.
+    Terminated,
+}
+
+/// Owns the outbox and decides.
+pub struct Delivery {
+    outbox: Outbox,
+    options: Options,
+    acks: Option<Acks>,
+    metrics: Arc<Metrics>,
+    pacing: Pacing,
+    chats: Chats,
+    jobs: SyncSender<(Chat, Option<Message>)>,
+    in_flight: usize,
+    outage: settle::Outage,
+    failed: u64,
+    ended: Option<Instant>,
+    terminated: bool,
+    observed: Instant,
+    stop: Option<String>,
+}
+
+/// What came in and is not on disk yet.
+#[derive(Default)]
+struct Turn {
+    batches: Vec<Batch>,
+    answers: Vec<(Answered, Settlement)>,
+}
+
+impl Turn {
+    fn is_empty(&self) -> bool {
+        self.batches.is_empty() && self.answers.is_empty()
+    }
+}
+
+/// A channel for the events of a delivery. Its bound is what makes a reader wait when the disk is slow.
+pub fn events() -> (SyncSender<Event>, Receiver<Event>) {
+    sync_channel(16)
+}
+
+/// Milliseconds since 1970, now.
+pub fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+}
+
+impl Delivery {
+    /// Starts the threads that talk to Telegram. Their answers come back through `events`.
+    pub fn new(
+        mut outbox: Outbox,
+        api: Api,
+        options: Options,
+        acks: Option<Acks>,
+        metrics: Arc<Metrics>,
+        events: SyncSender<Event>,
+    ) -> anyhow::Result<Self> {
+        let (jobs, queue) = sync_channel(options.connections);
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..options.connections {
+            let (api, queue, events) = (api.clone(), queue.clone(), events.clone());
+            thread::Builder::new()
+                .name("telegram".to_owned())
+                .stack_size(512 << 10)
+                .spawn(move || work(&api, &queue, &events))
+                .context("cannot start a thread")?;
+        }
+        if options.at_most_once {
+            outbox.transaction(|outbox| outbox.set_unsure_aside(now())).context("cannot write the outbox")?;
+        }
+        let (pacing, chats) = chats::load(&outbox, options.limits).context("cannot read the outbox")?;
+        let failed = outbox.failed_count().context("cannot read the outbox")?;
+        metrics.failed.set(i64::try_from(failed).unwrap_or(i64::MAX));
+        Ok(Delivery {
+            outbox,
+            options,
+            acks,
+            metrics,
+            pacing,
+            chats,
+            jobs,
+            in_flight: 0,
+            outage: settle::Outage::default(),
+            failed: 0,
+            ended: None,
+            terminated: false,
+            observed: Instant::now(),
+            stop: None,
+        })
+    }
+
+    /// Takes turns until there is nothing to do any more.
+    pub fn run(mut self, events: &Receiver<Event>) -> anyhow::Result<End> {
+        let mut turn = Turn::default();
+        let mut full: Option<Instant> = None;
+        let mut housekeeping = Instant::now();
+        loop {
+            if full.is_none() {
+                self.gather(events, &mut turn);
+            }
+            if !turn.is_empty() {
+                match self.commit(&mut turn) {
+                    Ok(()) => {
+                        if let Some(since) = full.take() {
+                            crate::notice!("the outbox can be written again, after {:?}", since.elapsed());
+                        }
+                    }
+                    Err(err) if is_full(&err) => {
+                        // Nothing of this turn is lost: it is tried again until it can be written. Nothing more is
+                        // read meanwhile, so webhooks are answered 503, and nothing more is sent.
+                        if full.is_none() {
+                            log::error!("cannot write the outbox: {err}; trying again, webhooks are refused meanwhile");
+                            full = Some(Instant::now());
+                        }
+                        thread::sleep(DISK_PAUSE);
+                        continue;
+                    }
+                    Err(err) => return Err(err).context("cannot write the outbox"),
+                }
+            }
+            if housekeeping.elapsed() > HOUSEKEEPING {
+                housekeeping = Instant::now();
+                self.keep_house();
+            }
+            if self.stop.is_none() && !self.terminated {
+                self.dispatch().context("cannot read the outbox")?;
+            }
+            self.observe();
+            if let Some(end) = self.end()? {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// Waits for the next event or the next due message, and takes what else has come.
+    fn gather(&mut self, events: &Receiver<Event>, turn: &mut Turn) {
+        let mut next = match events.recv_timeout(self.patience()) {
+            Ok(event) => event,
+            Err(RecvTimeoutError::Timeout) => return,
+            // Senders live in the threads of this very delivery.
+            Err(RecvTimeoutError::Disconnected) => Event::Terminate,
+        };
+        for _ in 0..EVENTS_A_TURN {
+            match next {
+                Event::Intake(batch) => turn.batches.push(batch),
+                Event::Answered(answered) => {
+                    self.in_flight -= 1;
+                    let settlement = self.settlement(&answered);
+                    turn.answers.push((*answered, settlement));
+                }
+                Event::Ended(result) => {
+                    if let Err(err) = result {
+                        log::error!("cannot read stdin: {err}");
+                    }
+                    self.ended = Some(Instant::now());
+                }
+                Event::Terminate => self.terminated = true,
+            }
+            match events.try_recv() {
+                Ok(event) => next = event,
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        const LONGEST: Duration = Duration::from_secs(1);
+        let now = Instant::now();
+        let due = self.chats.next_due().zip(self.pacing.overall_ready(now)).map(|(chat, overall)| chat.max(overall));
+        let room = self.in_flight < self.calls_at_a_time();
+        due.filter(|_| room && self.stop.is_none() && !self.terminated)
+            .map_or(LONGEST, |due| due.saturating_duration_since(now).min(LONGEST))
+    }
+
+    /// While the API is out of reach one call at a time finds out when it is back.
+    fn calls_at_a_time(&self) -> usize {
+        if self.outage.is_on() { 1 } else { self.options.connections }
+    }
+
+    /// Writes a turn in one transaction, then lets the world know. On an error the turn is as it was.
+    fn commit(&mut self, turn: &mut Turn) -> crate::outbox::Result<()> {
+        let now = now();
+        let mut added: Vec<Chat> = Vec::new();
+        let (mut known, mut bad) = (0, 0);
+        self.outbox.transaction(|outbox| {
+            for (answered, settlement) in &turn.answers {
+                settle::write(outbox, answered, settlement, now)?;
+            }
+            for item in turn.batches.iter().flat_map(|batch| &batch.items) {
+                match item {
+                    Item::Record(record, line) => match outbox.add(record, line, now)? {
+                        Added::Waiting(chat) => added.push(chat),
+                        Added::Known => known += 1,
+                    },
+                    Item::Bad(line, reason) => {
+                        outbox.set_line_aside(line, reason, now)?;
+                        bad += 1;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        let digests: Vec<_> = turn.batches.iter().flat_map(|batch| batch.acks.iter().copied()).collect();
+        if let Some(acks) = self.acks.as_ref().filter(|_| !digests.is_empty())
+            && let Err(err) = acks.send(&digests)
+        {
+            log::warn!("cannot acknowledge {} webhooks: {err}; they will come again", digests.len());
+        }
+        self.metrics.accepted.inc_by(added.len() as u64);
+        self.metrics.known.inc_by(known);
+        self.fail(bad);
+        for (answered, settlement) in turn.answers.drain(..) {
+            self.settle(answered, settlement);
+        }
+        let instant = Instant::now();
+        for chat in added {
+            self.chats.add(&chat, 1);
+            self.chats.schedule(&chat, &self.pacing, instant);
+        }
+        turn.batches.clear();
+        Ok(())
+    }
+
+    fn fail(&mut self, records: u64) {
+        self.failed += records;
+        self.metrics.failed.inc_by(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
+    /// Hands out what is due, as far as the limits and the connections allow.
+    fn dispatch(&mut self) -> crate::outbox::Result<()> {
+        let mut outgoing: VecDeque<(Chat, Option<Message>)> = VecDeque::new();
+        while self.in_flight + outgoing.len() < self.calls_at_a_time() {
+            let now = Instant::now();
+            if self.pacing.overall_ready(now).is_none_or(|at| at > now) {
+                break;
+            }
+            let Some(chat) = self.chats.take_due(now) else { break };
+            match self.pacing.chat_ready(&chat, now) {
+                None => continue,
+                Some(at) if at > now => {
+                    self.chats.schedule(&chat, &self.pacing, now);
+                    continue;
+                }
+                Some(_) => {}
+            }
+            let message = if self.chats.is_suspect(&chat) { None } else { Some(self.compose(&chat)?) };
+            self.pacing.begin(&chat);
+            outgoing.push_back((chat, message));
+        }
+        if self.options.at_most_once {
+            // On disk before it is sent: after a crash it must be known that its end is not known.
+            let seqs: Vec<i64> =
+                outgoing.iter().flat_map(|(_, message)| message.iter()).flat_map(|m| m.seqs.clone()).collect();
+            self.outbox.transaction(|outbox| outbox.unsure(&seqs))?;
+        }
+        for job in outgoing {
+            self.in_flight += 1;
+            // As many jobs fit into the channel as there are threads.
+            let _ = self.jobs.send(job);
+        }
+        Ok(())
+    }
+
+    fn compose(&self, chat: &Chat) -> crate::outbox::Result<Message> {
+        let mut waiting = self.outbox.waiting(chat, AT_A_TIME, BYTES_AT_A_TIME)?;
+        if self.options.at_most_once {
+            waiting.iter_mut().for_each(|waiting| waiting.unsure = 0);
+        }
+        let about = |about: &str| self.outbox.message_about(chat, about).ok().flatten();
+        let (changes, again) = self.chats.changes(chat);
+        let in_all = self.chats.waiting(chat);
+        Ok(message::next(&waiting, &Occasion { chat, now: now(), changes, again, in_all, message_about: &about }))
+    }
+
+    fn keep_house(&mut self) {
+        self.pacing.forget_idle(Instant::now());
+        let before = now() - Millis::try_from(self.options.remember.as_millis()).unwrap_or(Millis::MAX);
+        // A bounded number at a time, and again at once while there is more.
+        for _ in 0..20 {
+            match self.outbox.transaction(|outbox| outbox.forget(before)) {
+                Ok(0) => break,
+                Ok(n) => log::debug!("forgot {n} told records"),
+                Err(err) => {
+                    log::warn!("cannot forget old records: {err}");
+                    break;
+                }
+            }
+        }
+    }
+
+    fn observe(&mut self) {
+        if self.observed.elapsed() > Duration::from_secs(1) {
+            self.observed = Instant::now();
+            let oldest = self.outbox.oldest().ok().flatten().unwrap_or(0);
+            self.metrics.oldest.set(oldest / 1000);
+        }
+        self.metrics.waiting.set(i64::try_from(self.chats.in_all()).unwrap_or(i64::MAX));
+        self.metrics.in_flight.set(i64::try_from(self.in_flight).unwrap_or(i64::MAX));
+    }
+
+    /// Whether and how the run is over.
+    fn end(&self) -> anyhow::Result<Option<End>> {
+        if self.in_flight > 0 {
+            return Ok(None);
+        }
+        if let Some(why) = &self.stop {
+            let failure = Failure::misuse(format!("Telegram refuses the bot token: {why}"));
+            let hint = "check the token (TELEGRAM_BOT_TOKEN) and api_url; everything undelivered stays in the outbox";
+            return Err(failure.hint(hint).into());
+        }
+        if self.terminated {
+            return Ok(Some(End::Terminated));
+        }
+        let Some(ended) = self.ended else { return Ok(None) };
+        let wait = self.chats.in_all();
+        let timed_out = self.options.timeout.is_some_and(|timeout| ended.elapsed() >= timeout);
+        if wait > 0 && (timed_out || self.chats.only_gone()) {
+            return Ok(Some(End::SomeWait(wait)));
+        }
+        Ok((wait == 0).then_some(if self.failed > 0 { End::SomeFailed(self.failed) } else { End::Told }))
+    }
+}
+
+/// One of the threads that talk to Telegram.
+fn work(api: &Api, queue: &Mutex<Receiver<(Chat, Option<Message>)>>, events: &SyncSender<Event>) {
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((chat, message)) = job else { return };
+        let question = Call { method: "getMe", parameters: serde_json::json!({}), file: None };
+        let start = Instant::now();
+        let answer = api.call(message.as_ref().map_or(&question, |message| &message.call));
+        let answered = Answered { chat, message, answer, took: start.elapsed() };
+        if events.send(Event::Answered(Box::new(answered))).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! What follows from an answer: first in the outbox, then, when that is on disk, in memory.
+
+use std::time::{Duration, Instant};
+
+use super::{Answered, Delivery, now};
+use crate::message::Message;
+use crate::outbox::{Gone, Millis, Outbox, Result};
+use crate::record::Chat;
+use crate::verdict::{Verdict, verdict};
+
+/// A connection that broke after the call was out: tried once more.
+const SENDINGS: u32 = 2;
+
+/// A server that says that it failed: tried this often before the message is set aside.
+const ERRORS: u32 = 10;
+
+/// The first pause after a failure, and the longest; it doubles in between.
+const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A chat that is gone is tried again after this, then after four times that, up to the longest.
+const PROBE: Duration = Duration::from_secs(600);
+const LONGEST_PROBE: Duration = Duration::from_secs(6 * 3600);
+
+/// After a summary the chat has peace for this long, doubling while the storm goes on: a handful of messages a minute.
+const PEACE: Duration = Duration::from_secs(4);
+const LONGEST_PEACE: Duration = Duration::from_secs(30);
+
+/// What an answer means for a message, with everything decided that needs memory.
+#[derive(Debug, PartialEq)]
+pub enum Settlement {
+    /// Told, as this message, in this chat.
+    Told(Option<i64>, Option<i64>),
+    /// The chat must be left alone for this time.
+    Flood(Duration),
+    /// The API is out of reach.
+    Later(String),
+    /// Perhaps told; once more, marked.
+    Again(String),
+    /// The server failed; once more after a pause.
+    ServerError(String),
+    /// The chat has a new id.
+    Moved(Chat),
+    /// The chat is gone.
+    Gone(Gone, String),
+    /// Once more, changed: see [`crate::message::Changes`].
+    Changed(String),
+    /// One of several records spoils the message: one by one.
+    Alone(String),
+    /// These can never be told.
+    Aside(String),
+    /// The token is refused.
+    Stop(String),
+    /// The API works again, or still.
+    Works,
+}
+
+/// Whether the API can be reached.
+#[derive(Debug, Default)]
+pub struct Outage {
+    failures: u32,
+    since: Option<Instant>,
+}
+
+impl Outage {
+    /// Whether the last call failed to reach the API.
+    pub fn is_on(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// Counts a failure; the pause before the next try.
+    fn begin(&mut self, why: &str) -> Duration {
+        if self.failures == 0 {
+            log::error!("cannot reach Telegram: {why}; trying again, nothing is lost");
+            self.since = Some(Instant::now());
+        }
+        self.failures += 1;
+        pause(self.failures)
+    }
+
+    fn end(&mut self) {
+        if let Some(since) = self.since.take() {
+            crate::notice!("Telegram is reached again, after {}s", since.elapsed().as_secs());
+        }
+        self.failures = 0;
+    }
+}
+
+fn pause(failures: u32) -> Duration {
+    PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
+}
+
+/// Writes what an answer means. Nothing in memory may change before this is on disk.
+pub fn write(outbox: &mut Outbox, answered: &Answered, settlement: &Settlement, now: Millis) -> Result<()> {
+    let Some(message) = &answered.message else { return Ok(()) };
+    match settlement {
+        Settlement::Told(id, _) => {
+            outbox.back(&answered.chat)?;
+            match message.part {
+                Some(parts) => outbox.part_told(message.seqs[0], parts),
+                None => outbox.told(&message.seqs, *id, now),
+            }
+        }
+        Settlement::Again(_) => outbox.unsure(&message.seqs),
+        Settlement::Moved(new) => outbox.moved(&answered.chat, new),
+        Settlement::Gone(gone, why) => outbox.gone(gone, why),
+        Settlement::Aside(why) => outbox.set_aside(&message.seqs, why, now),
+        Settlement::Flood(_)
+        | Settlement::Later(_)
+        | Settlement::ServerError(_)
+        | Settlement::Changed(_)
+        | Settlement::Alone(_)
+        | Settlement::Stop(_)
+        | Settlement::Works => Ok(()),
+    }
+}
+
+impl Delivery {
+    /// Decides, once for each answer. Nothing changes yet but what the next message to the chat will look like.
+    pub(super) fn settlement(&mut self, answered: &Answered) -> Settlement {
+        let verdict = verdict(&answered.answer);
+        let Some(message) = &answered.message else { return probe_settlement(verdict) };
+        let chat = &answered.chat;
+        match verdict {
+            Verdict::Told { message_id, chat } => Settlement::Told(message_id, chat),
+            Verdict::Flood(silence) => Settlement::Flood(silence),
+            Verdict::Later(why) => Settlement::Later(why),
+            Verdict::Unsure(why) if self.options.at_most_once => {
+                Settlement::Aside(format!("it is not known whether it was told: {why}"))
+            }
+            Verdict::Unsure(why) if message.sendings + 1 >= SENDINGS => {
+                Settlement::Aside(format!("sent twice, and it is not known whether it was told: {why}"))
+            }
+            Verdict::Unsure(why) => Settlement::Again(why),
+            Verdict::ServerError(why) => {
+                let errors = self.chats.line(chat).map_or(0, |line| line.errors);
+                if self.options.at_most_once || errors + 1 >= ERRORS {
+                    Settlement::Aside(format!("the server failed {} times: {why}", errors + 1))
+                } else {
+                    Settlement::ServerError(why)
+                }
+            }
+            Verdict::Moved(id) => Settlement::Moved(Chat::Id(id)),
+            Verdict::Gone(why) => {
+                let probes = self.chats.probes(chat);
+                let wait = PROBE.saturating_mul(1 << (2 * probes).min(16)).min(LONGEST_PROBE);
+                let probe_at = now() + Millis::try_from(wait.as_millis()).unwrap_or(Millis::MAX);
+                Settlement::Gone(Gone { chat: chat.clone(), probe_at, probes: probes + 1 }, why)
+            }
+            Verdict::Change(change, why) => {
+                let is_new = self.chats.line(chat).is_some_and(|line| line.changes.make(change));
+                if is_new { Settlement::Changed(why) } else { aside_or_alone(message, why) }
+            }
+            Verdict::NoChat(why) => Settlement::Aside(why),
+            Verdict::Never(why) => aside_or_alone(message, why),
+            Verdict::Stop(why) => Settlement::Stop(why),
+        }
+    }
+
+    /// Makes it so in memory; what it means for the outbox is on disk.
+    pub(super) fn settle(&mut self, answered: Answered, settlement: Settlement) {
+        let Answered { chat, message, took, .. } = answered;
+        let instant = Instant::now();
+        let counted = message.is_some() && !matches!(settlement, Settlement::Later(_));
+        self.pacing.end(&chat, counted, instant);
+        self.metrics.answered(&settlement, took);
+        if !matches!(settlement, Settlement::Later(_) | Settlement::ServerError(_) | Settlement::Again(_)) {
+            self.outage.end();
+        }
+        let seqs = message.as_ref().map_or(0, |message| message.seqs.len());
+        match settlement {
+            Settlement::Told(id, real) => {
+                if let Some(message) = &message {
+                    self.told(&chat, message, id, took, instant);
+                }
+                if let Some(id) = real {
+                    self.pacing.learn(&chat, &Chat::Id(id));
+                }
+            }
+            Settlement::Works => {
+                if let Some(line) = self.chats.line(&chat) {
+                    line.suspect = false;
+                }
+            }
+            Settlement::Flood(silence) => {
+                log::warn!("Telegram asks for silence chat={chat} s={}", silence.as_secs());
+                if self.pacing.flood(&chat, silence, instant) {
+                    log::warn!("several chats were refused: everything waits s={}", silence.as_secs());
+                }
+            }
+            Settlement::Later(why) => {
+                let pause = self.outage.begin(&why);
+                self.pacing.freeze_all(instant + pause);
+            }
+            Settlement::Again(why) => {
+                log::warn!("not known whether told chat={chat} records={seqs}: {why}; once more, marked");
+                self.doubt(&chat, instant);
+            }
+            Settlement::ServerError(why) => {
+                log::warn!("the server failed chat={chat} records={seqs}: {why}; trying again");
+                self.doubt(&chat, instant);
+            }
+            Settlement::Moved(new) => {
+                crate::notice!("chat {chat} is {new} now");
+                self.pacing.rename(&chat, &new);
+                self.chats.rename(&chat, &new);
+                return self.chats.schedule(&new, &self.pacing, instant);
+            }
+            Settlement::Gone(gone, why) => {
+                if !self.chats.is_gone(&chat) {
+                    log::warn!("chat {chat} is gone: {why}; its records wait, it is tried again now and then");
+                }
+                self.chats.set_gone(gone);
+                self.metrics.gone.set(i64::try_from(self.chats.gone_count()).unwrap_or(i64::MAX));
+            }
+            Settlement::Changed(why) => log::warn!("refused chat={chat} records={seqs}: {why}; changed and sent again"),
+            Settlement::Alone(why) => {
+                log::warn!("refused chat={chat} records={seqs}: {why}; sent one by one");
+                if let Some(line) = self.chats.line(&chat) {
+                    line.alone = seqs;
+                }
+            }
+            Settlement::Aside(why) => {
+                log::error!("set aside chat={chat} records={seqs}: {why}");
+                self.fail(seqs as u64);
+                self.done(&chat, seqs);
+            }
+            Settlement::Stop(why) => self.stop = Some(why),
+        }
+        self.chats.schedule(&chat, &self.pacing, instant);
+    }
+
+    fn told(&mut self, chat: &Chat, message: &Message, id: Option<i64>, took: Duration, instant: Instant) {
+        let records = message.seqs.len();
+        log::info!(
+            "sent id={} chat={chat} message={} records={records} ms={}",
+            message.id,
+            id.unwrap_or(0),
+            took.as_millis()
+        );
+        if self.chats.set_back(chat) {
+            crate::notice!("chat {chat} is back");
+            self.metrics.gone.set(i64::try_from(self.chats.gone_count()).unwrap_or(i64::MAX));
+        }
+        if message.part.is_some() {
+            return;
+        }
+        self.metrics.told.inc_by(records as u64);
+        let storm = message.call.file.is_some() && records > 1;
+        // A document that could not hold all is followed by the next one.
+        if storm && self.chats.waiting(chat) <= records {
+            let storms = self.chats.line(chat).map_or(0, |line| line.storms);
+            let peace = PEACE.saturating_mul(1 << storms.min(8)).min(LONGEST_PEACE);
+            self.pacing.freeze(chat, instant + peace);
+        }
+        if let Some(line) = self.chats.line(chat) {
+            line.storms = if storm { line.storms + 1 } else { 0 };
+        }
+        self.done(chat, records);
+    }
+
+    /// The records at the head of a chat's line are dealt with.
+    fn done(&mut self, chat: &Chat, records: usize) {
+        if let Some(line) = self.chats.line(chat) {
+            line.changes = Default::default();
+            line.alone = line.alone.saturating_sub(records);
+            (line.again, line.suspect, line.errors) = (false, false, 0);
+        }
+        self.chats.remove(chat, records);
+    }
+
+    /// Before the same message goes out again, it is asked whether the API works at all: in an outage a message is so
+    /// not sent into the void a second time.
+    fn doubt(&mut self, chat: &Chat, instant: Instant) {
+        let Some(line) = self.chats.line(chat) else { return };
+        (line.suspect, line.again) = (true, true);
+        line.errors += 1;
+        let pause = pause(line.errors);
+        self.pacing.freeze(chat, instant + pause);
+    }
+}
+
+fn probe_settlement(verdict: Verdict) -> Settlement {
+    match verdict {
+        Verdict::Flood(silence) => Settlement::Flood(silence),
+        Verdict::Later(why) | Verdict::Unsure(why) | Verdict::ServerError(why) => Settlement::Later(why),
+        Verdict::Stop(why) => Settlement::Stop(why),
+        _ => Settlement::Works,
+    }
+}
+
+fn aside_or_alone(message: &Message, why: String) -> Settlement {
+    if message.seqs.len() > 1 { Settlement::Alone(why) } else { Settlement::Aside(why) }
+}
