@@ -28,6 +28,7 @@ pub mod pacing;
 pub mod record;
 pub mod recv;
 pub mod route;
+pub mod sandbox;
 pub mod secret;
 pub mod telegram;
 pub mod text;

@@ -1,0 +1,532 @@
+//! One request to the API, from its bytes to the answer and to how the answer is to be spoiled.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::api::{self, Call, Refusal};
+use super::files;
+use super::http::{Head, Request, Response};
+use super::params::Params;
+use super::requests::{Outcome, Record};
+use super::rules::{Action, Flood, Lost, Malformed, Rst, Scope, Slow, Subject, Then, UpdateFault};
+use super::violations::Violation;
+use super::{Sandbox, State, poll, upstream};
+
+/// How a response goes out.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Wire {
+    #[default]
+    Whole,
+    Slow(Slow),
+    /// Nothing, and a reset.
+    Reset,
+    /// Nothing, and an end.
+    Close,
+    /// Nothing, until the client gives up.
+    Hang,
+    /// Half of it, and an end.
+    Truncate,
+    /// A Content-Length that is too large, and an end.
+    WrongLength,
+    /// No length; the end of the connection is the end of the body.
+    CloseDelimited,
+    Chunked,
+}
+
+/// An answer and how to send it.
+pub struct Exchange {
+    pub response: Response,
+    pub wire: Wire,
+    /// How long the connection may be idle afterwards, where a rule says so.
+    pub idle: Option<Duration>,
+    /// The chat that has one request less under way once the answer is written.
+    pub chat: Option<Box<str>>,
+}
+
+/// The connection that a request came on.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    pub conn: u64,
+    pub reused: bool,
+}
+
+/// `/bot<token>/<method>`, also with `/test/`, and `/file/bot<token>/<path>`.
+pub enum Route {
+    Page,
+    File { token: String, path: String },
+    Method { token: String, method: String },
+    Nothing,
+}
+
+impl Route {
+    pub fn of(head: &Head) -> Route {
+        let path = head.path().replace("%3A", ":").replace("%3a", ":");
+        if path == "/" {
+            return Route::Page;
+        }
+        let split = |rest: &str| rest.split_once('/').map(|(token, rest)| (token.to_owned(), rest.to_owned()));
+        if let Some((token, path)) = path.strip_prefix("/file/bot").and_then(split) {
+            return Route::File { token, path };
+        }
+        match path.strip_prefix("/bot").and_then(split) {
+            Some((token, method)) => {
+                let method = method.strip_prefix("test/").unwrap_or(&method).to_ascii_lowercase();
+                Route::Method { token, method }
+            }
+            None => Route::Nothing,
+        }
+    }
+}
+
+/// The early look at a request: a reset for which the head is enough.
+pub fn on_head(sandbox: &Sandbox, origin: Origin, head: &Head) -> Option<Rst> {
+    let Route::Method { token, method } = Route::of(head) else { return None };
+    let mut state = sandbox.state();
+    let Origin { conn, reused } = origin;
+    let subject = Subject { method: &method, token: &token, conn, reused, ..Subject::default() };
+    let (rule, rst) = state.rules.on_head(subject)?;
+    let mut record = record(sandbox, origin, &method, Params::default());
+    record.rule = Some(rule);
+    state.keep(record);
+    Some(rst)
+}
+
+/// Answers a request.
+pub fn exchange(sandbox: &Sandbox, origin: Origin, request: &Request) -> Exchange {
+    match Route::of(&request.head) {
+        Route::Page => plain(Response::new(302, "text/plain", "").header("Location", sandbox.page_url())),
+        Route::File { token, path } => plain(file(sandbox, &token, &path)),
+        Route::Nothing => plain(error(&Refusal::new(404, "Not Found"))),
+        Route::Method { token, method } => call(sandbox, origin, request, &token, &method),
+    }
+}
+
+fn plain(response: Response) -> Exchange {
+    Exchange { response, wire: Wire::Whole, idle: None, chat: None }
+}
+
+fn file(sandbox: &Sandbox, token: &str, path: &str) -> Response {
+    let mut state = sandbox.state();
+    if let Err(refusal) = admit(sandbox, &mut state, token) {
+        return error(&refusal);
+    }
+    match state.files.by_path(path).and_then(|file| file.bytes.as_ref().map(|bytes| (file, bytes))) {
+        Some((file, bytes)) => Response::new(200, &file.mime, bytes.clone()),
+        None => error(&Refusal::new(404, "Not Found")),
+    }
+}
+
+/// Production answers 404 to what cannot be a token, BAPI 401 (HttpConnection.cpp).
+fn admit(sandbox: &Sandbox, state: &mut State, token: &str) -> Result<(), Refusal> {
+    let well_formed = token.split_once(':').is_some_and(|(id, secret)| {
+        id.parse::<i64>().is_ok_and(|id| id > 0)
+            && !secret.is_empty()
+            && secret.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-')
+    });
+    match (well_formed, sandbox.options.oss) {
+        (false, true) => Err(Refusal::new(401, "Unauthorized: invalid token specified")),
+        (false, false) => Err(Refusal::new(404, "Not Found")),
+        (true, _) if state.bots.knows(token) => Ok(()),
+        (true, _) => Err(Refusal::new(401, "Unauthorized")),
+    }
+}
+
+fn record(sandbox: &Sandbox, origin: Origin, method: &str, params: Params) -> Record {
+    Record {
+        n: 0,
+        t_ms: sandbox.clock.steady_ms(),
+        conn: origin.conn,
+        reused: origin.reused,
+        method: method.into(),
+        files: params.files.iter().map(files::facts).collect(),
+        params: params.fields,
+        rule: None,
+        status: 0,
+        outcome: Outcome::Dropped,
+    }
+}
+
+fn call(sandbox: &Sandbox, origin: Origin, request: &Request, token: &str, method: &str) -> Exchange {
+    let steady_ms = sandbox.clock.steady_ms();
+    let params = Params::read(request);
+    let mut state = sandbox.state();
+    if params.bad_json {
+        state.violations.add(Violation::BadJson, || format!("{method}: the body is not a JSON object"));
+    }
+    let admitted = admit(sandbox, &mut state, token);
+    let chat: Option<Box<str>> = api::is_limited(method).then(|| params.get("chat_id").into());
+    enter(&mut state, token, chat.as_deref());
+    let text = if params.get("text").is_empty() { params.get("caption") } else { params.get("text") };
+    let Origin { conn, reused } = origin;
+    let subject = Subject { method, chat_id: params.get("chat_id"), text, token, conn, reused };
+    let rule = state.rules.find(subject);
+    drop(state);
+    let (rule, action) = rule.unzip();
+
+    let mut answer = Answer::default();
+    if !before(sandbox, &params, action.as_ref(), &mut answer) {
+        let result = admitted.and_then(|()| {
+            if let Some(url) = &sandbox.options.upstream {
+                return forward(sandbox, url, request, chat.as_deref(), steady_ms, &mut answer);
+            }
+            let bot = sandbox.state().bots.get(token).id;
+            let wall_ms = sandbox.clock.wall_ms();
+            let lenient = sandbox.options.lenient;
+            let call = Call { token, bot, params: &params, steady_ms, wall_ms, held: false, lenient };
+            process(sandbox, call, method, action.as_ref())
+        });
+        answer.set(result, sandbox);
+    }
+    after(action.as_ref(), &mut answer);
+
+    let mut state = sandbox.state();
+    let mut record = record(sandbox, origin, method, params);
+    record.t_ms = steady_ms;
+    record.rule = rule;
+    record.status = answer.status();
+    record.outcome = answer.outcome;
+    leave(&mut state, token, chat.as_deref(), &answer);
+    state.keep(record);
+    drop(state);
+    sandbox.changed.notify_all();
+    Exchange { response: answer.response, wire: answer.wire, idle: answer.idle, chat }
+}
+
+/// An answer in the making.
+struct Answer {
+    response: Response,
+    wire: Wire,
+    idle: Option<Duration>,
+    outcome: Outcome,
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        let response = Response::new(0, "application/json", "");
+        Answer { response, wire: Wire::Whole, idle: None, outcome: Outcome::Dropped }
+    }
+}
+
+impl Answer {
+    /// What the client sees; 0 is nothing.
+    fn status(&self) -> u16 {
+        if matches!(self.wire, Wire::Reset | Wire::Close | Wire::Hang) { 0 } else { self.response.status }
+    }
+
+    fn set(&mut self, result: Result<Value, Refusal>, sandbox: &Sandbox) {
+        if self.response.status != 0 {
+            return;
+        }
+        match result {
+            Ok(result) => {
+                self.outcome = Outcome::Delivered;
+                self.response = Response::new(200, "application/json", ok(&result));
+            }
+            Err(refusal) => {
+                self.outcome = Outcome::Rejected;
+                api::note_refusal(&mut sandbox.state(), &refusal);
+                self.response = error(&refusal);
+            }
+        }
+    }
+
+    fn reject(&mut self, response: Response) -> bool {
+        self.outcome = Outcome::Rejected;
+        self.response = response;
+        true
+    }
+}
+
+fn ok(result: &Value) -> String {
+    format!("{{\"ok\":true,\"result\":{result}}}")
+}
+
+/// The Bot API's error: the status is the code, and 429 also has a header (BAPI Query.h).
+pub fn error(refusal: &Refusal) -> Response {
+    let mut body = json!({"ok": false, "error_code": refusal.code, "description": refusal.description});
+    if let Some(parameters) = &refusal.parameters {
+        body["parameters"] = parameters.clone();
+    }
+    let response = Response::json(refusal.code, &body);
+    match refusal.parameters.as_ref().and_then(|parameters| parameters.get("retry_after")) {
+        Some(seconds) => response.header("Retry-After", seconds.to_string()),
+        None => response,
+    }
+}
+
+/// Faults that come before the request is looked at. True: there is nothing more to do.
+fn before(sandbox: &Sandbox, params: &Params, action: Option<&Action>, answer: &mut Answer) -> bool {
+    match action {
+        Some(Action::Error(spec)) => answer.reject(error(&Refusal {
+            parameters: spec.parameters.clone(),
+            ..Refusal::new(spec.code, spec.description.clone())
+        })),
+        Some(Action::Preset(preset)) => {
+            let (code, description) = preset.error();
+            answer.reject(error(&Refusal::new(code, description)))
+        }
+        Some(Action::Flood(flood)) => answer.reject(error(&freeze(sandbox, params, flood))),
+        Some(Action::Migrate(migrate)) => {
+            sandbox.state().migrate(params.get("chat_id"), migrate.to, sandbox.clock.wall_ms());
+            false
+        }
+        Some(Action::Http(http)) => {
+            let mut response = Response { status: http.status, headers: Vec::new(), body: http.body.clone().into() };
+            for (name, value) in &http.headers {
+                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                response = response.header(name, value);
+            }
+            answer.reject(response)
+        }
+        Some(Action::Html(status)) => answer.reject(nginx(*status)),
+        Some(Action::Redirect(url)) => {
+            answer.reject(Response::new(302, "text/html", "").header("Location", url.as_str()))
+        }
+        Some(Action::RefuseMs(ms)) => {
+            sandbox.refuse(Duration::from_millis(*ms));
+            answer.wire = Wire::Reset;
+            true
+        }
+        Some(Action::Rst(_)) => {
+            answer.wire = Wire::Reset;
+            true
+        }
+        Some(Action::Hang(ms, then)) => {
+            sandbox.sleep(Duration::from_millis(*ms));
+            answer.wire = if *then == Then::Close { Wire::Close } else { Wire::Whole };
+            *then == Then::Close
+        }
+        Some(Action::Malformed(Malformed::Http200OkFalse)) => {
+            let refusal = Refusal::too_many(1);
+            answer.reject(Response { status: 200, ..error(&refusal) })
+        }
+        _ => false,
+    }
+}
+
+fn freeze(sandbox: &Sandbox, params: &Params, flood: &Flood) -> Refusal {
+    let mut state = sandbox.state();
+    let chat = match flood.scope {
+        Scope::Chat => state.world.find(params.get("chat_id")),
+        Scope::All => None,
+    };
+    let now = sandbox.clock.steady_ms();
+    Refusal::too_many(state.limits.freeze(chat, flood.retry_after, now))
+}
+
+/// The page that production's front server answers.
+fn nginx(status: u16) -> Response {
+    let reason = match status {
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        504 => "Gateway Time-out",
+        _ => "Error",
+    };
+    let title = format!("{status} {reason}");
+    let body = format!(
+        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\
+         <hr><center>nginx/1.18.0</center>\r\n</body>\r\n</html>\r\n"
+    );
+    Response::new(status, "text/html", body)
+}
+
+/// Calls the method; a request that the limits hold waits and is called again.
+fn process(sandbox: &Sandbox, mut call: Call, method: &str, action: Option<&Action>) -> Result<Value, Refusal> {
+    if method == "getupdates" {
+        return updates(sandbox, &call, action);
+    }
+    loop {
+        let result = api::answer(&mut sandbox.state(), &call, method);
+        let Err(Refusal { hold_ms: Some(ms), .. }) = result else { return result };
+        sandbox.sleep(Duration::from_millis(ms));
+        call.held = true;
+    }
+}
+
+fn updates(sandbox: &Sandbox, call: &Call, action: Option<&Action>) -> Result<Value, Refusal> {
+    let fault = match action {
+        Some(Action::Update(fault)) => Some(*fault),
+        _ => None,
+    };
+    match fault {
+        Some(UpdateFault::IdJump) => sandbox.state().bots.get(call.token).jump(),
+        Some(UpdateFault::UnknownType) => {
+            let update = json!({"something_new": {"id": 1, "nested": {"list": [1, 2, 3]}}});
+            sandbox.state().bots.get(call.token).push_raw(update, call.wall_ms);
+        }
+        _ => {}
+    }
+    let mut result = poll::get_updates(sandbox, call.token, call.params)?;
+    let Value::Array(list) = &mut result else { return Ok(result) };
+    match fault {
+        Some(UpdateFault::Dup) => {
+            *list = list.iter().flat_map(|update| [update.clone(), update.clone()]).collect();
+        }
+        Some(UpdateFault::Reorder) => list.reverse(),
+        Some(UpdateFault::StaleDate) => {
+            for update in list.iter_mut() {
+                for body in update.as_object_mut().into_iter().flat_map(|map| map.values_mut()) {
+                    if let Some(date) = body.get("date").and_then(Value::as_i64) {
+                        body["date"] = (date - 2 * 86_400).into();
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(result)
+}
+
+fn forward(
+    sandbox: &Sandbox,
+    url: &str,
+    request: &Request,
+    chat: Option<&str>,
+    steady_ms: u64,
+    answer: &mut Answer,
+) -> Result<Value, Refusal> {
+    if let Some(chat) = chat {
+        let id = chat.parse().unwrap_or(-1);
+        let mut state = sandbox.state();
+        let State { limits, violations, .. } = &mut *state;
+        let verdict = limits.check(id, chat.starts_with(['-', '@']), steady_ms, violations);
+        drop(state);
+        match verdict {
+            super::limits::Verdict::Refuse(seconds) => return Err(Refusal::too_many(seconds)),
+            super::limits::Verdict::Hold(ms) => sandbox.sleep(Duration::from_millis(ms)),
+            super::limits::Verdict::Pass => {}
+        }
+    }
+    let response = upstream::forward(url, request).map_err(|err| Refusal::new(502, format!("Bad Gateway: {err}")))?;
+    answer.outcome = if response.status < 400 { Outcome::Delivered } else { Outcome::Rejected };
+    answer.response = response;
+    Ok(Value::Null)
+}
+
+/// Faults that come when the request was done.
+fn after(action: Option<&Action>, answer: &mut Answer) {
+    match action {
+        Some(Action::DeliverThen(lost)) => {
+            if answer.outcome == Outcome::Delivered {
+                answer.outcome = Outcome::LostAnswer;
+            }
+            match lost {
+                Lost::Rst => answer.wire = Wire::Reset,
+                Lost::Fin => answer.wire = Wire::Close,
+                Lost::Hang => answer.wire = Wire::Hang,
+                Lost::Truncate => answer.wire = Wire::Truncate,
+                Lost::Http502 => answer.response = nginx(502),
+                Lost::Garbage => answer.response.body = b"\x00\x01garbage{{{".to_vec(),
+            }
+        }
+        Some(Action::Slow(slow)) => answer.wire = Wire::Slow(*slow),
+        Some(Action::IdleCloseMs(ms)) => answer.idle = Some(Duration::from_millis(*ms)),
+        Some(Action::Malformed(shape)) => malform(*shape, answer),
+        Some(Action::Update(UpdateFault::BadJson)) => {
+            answer.response.body = b"{\"ok\":true,\"result\":[{\"update_id\":12,\"message\":{".to_vec();
+        }
+        _ => {}
+    }
+}
+
+fn malform(shape: Malformed, answer: &mut Answer) {
+    let body = &mut answer.response.body;
+    let unreadable = match shape {
+        Malformed::Json => {
+            body.truncate(body.len() / 2);
+            true
+        }
+        Malformed::Empty => {
+            body.clear();
+            true
+        }
+        Malformed::Utf8 => {
+            body.extend_from_slice(b"\xff\xfe");
+            body.insert(1, 0xff);
+            true
+        }
+        Malformed::NullResult => {
+            *body = b"{\"ok\":true,\"result\":null}".to_vec();
+            false
+        }
+        Malformed::MissingOk => {
+            *body = b"{\"result\":{}}".to_vec();
+            true
+        }
+        Malformed::Huge => {
+            let padding = format!("{{\"padding\":\"{}\",", "x".repeat(8 << 20));
+            body.splice(..1, padding.into_bytes());
+            false
+        }
+        Malformed::ExtraFields => {
+            if let Ok(mut value) = serde_json::from_slice::<Value>(body) {
+                add_fields(&mut value);
+                *body = value.to_string().into_bytes();
+            }
+            false
+        }
+        Malformed::BadContentLength => {
+            answer.wire = Wire::WrongLength;
+            true
+        }
+        Malformed::CloseDelimited => {
+            answer.wire = Wire::CloseDelimited;
+            false
+        }
+        Malformed::Chunked => {
+            answer.wire = Wire::Chunked;
+            false
+        }
+        Malformed::Http200OkFalse => false,
+    };
+    if unreadable && answer.outcome == Outcome::Delivered {
+        answer.outcome = Outcome::LostAnswer;
+    }
+}
+
+/// Fields that nobody knows, in every object.
+fn add_fields(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.values_mut().for_each(add_fields);
+            map.insert("new_in_bot_api_99".to_owned(), json!({"a": [1, null, "x"]}));
+        }
+        Value::Array(list) => list.iter_mut().for_each(add_fields),
+        _ => {}
+    }
+}
+
+/// Notes that a request has begun.
+fn enter(state: &mut State, token: &str, chat: Option<&str>) {
+    if state.fatal.contains(token) {
+        state.violations.add(Violation::RetryAfterFatal, || "a request after 401 or 404".to_owned());
+    }
+    let Some(chat) = chat else { return };
+    if state.dead.contains(chat) {
+        state.violations.add(Violation::ToDeadChat, || format!("chat {chat}"));
+    }
+    let under_way = state.under_way.entry(chat.into()).or_default();
+    *under_way += 1;
+    if *under_way > 1 {
+        state.violations.add(Violation::SameChatParallel, || format!("chat {chat}"));
+    }
+}
+
+/// Notes what became of it.
+fn leave(state: &mut State, token: &str, chat: Option<&str>, answer: &Answer) {
+    let status = answer.status();
+    if status == 401 || (status == 404 && answer.response.body == error(&Refusal::new(404, "Not Found")).body) {
+        state.fatal.insert(token.to_owned());
+    }
+    let Some(chat) = chat else { return };
+    match status {
+        403 => {
+            state.dead.insert(chat.into());
+        }
+        200 => {
+            state.dead.remove(chat);
+        }
+        _ => {}
+    }
+}
