@@ -20,7 +20,7 @@ fn user(url: &str) -> Option<i64> {
 
 /// The emoji of `tg://emoji?id=1` (get_link_custom_emoji_id).
 pub(super) fn emoji(url: &str) -> Option<i64> {
-    integer(parameter(&url.to_ascii_lowercase(), "emoji", "id")?).filter(|id| *id != 0)
+    integer(parameter(url, "emoji", "id")?).filter(|id| *id != 0)
 }
 
 /// Time and format of `tg://time?unix=1&format=r` (get_link_date_format).

@@ -264,10 +264,9 @@ impl Parser<'_> {
         if let Some(id) = link::emoji(&url) {
             return Ok(Kind::CustomEmoji(id));
         }
-        match link::time(&url) {
-            Some((unix, format)) => Ok(Kind::DateTime(unix, link::date_flags(&format)?)),
-            None => Err("Invalid tg://emoji or tg://time URL specified".to_owned()),
-        }
+        let time =
+            link::time(&url).and_then(|(unix, format)| Some(Kind::DateTime(unix, link::date_flags(&format).ok()?)));
+        time.ok_or_else(|| "Invalid tg://emoji or tg://time URL specified".to_owned())
     }
 
     /// The `(url)` behind a `]`; stops at its bracket.
@@ -362,11 +361,12 @@ pub(super) fn parse_legacy(source: &str) -> Result<Parsed, String> {
         if i >= text.len() {
             return Err(format!("Can't find end of the entity starting at byte offset {begin}"));
         }
-        let inner = &text[begin + 1..i];
+        // TDLib writes the result over the source, so a link that is its own address is read from both.
+        let inner: Vec<u8> = (begin + 1..i).map(|at| *out.get(at).unwrap_or(&text[at])).collect();
         let kind = match c {
             b'_' => Some(Kind::Italic),
             b'*' => Some(Kind::Bold),
-            b'[' => legacy_link(text, &mut i, inner, offset > start),
+            b'[' => legacy_link(text, &mut i, &inner, offset > start),
             _ if !pre => Some(Kind::Code),
             _ if language.is_empty() => Some(Kind::Pre),
             _ => Some(Kind::PreCode(language)),
