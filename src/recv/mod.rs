@@ -251,7 +251,9 @@ impl Receiver {
             return self.respond(request, Answer::busy("too many lines wait for their reader"), since);
         }
         let open = Open { request, since, alerts, bytes };
-        if let Err(refused) = self.locked().enter(digest, open) {
+        // Bound first: in the condition the lock would be held while the answer is written.
+        let entered = self.locked().enter(digest, open);
+        if let Err(refused) = entered {
             let (open, why) = *refused;
             return self.respond(open.request, Answer::busy(why), since);
         }
