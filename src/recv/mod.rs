@@ -287,7 +287,6 @@ impl Receiver {
             thread::sleep(TICK);
             let expired = self.locked().expire(self.options.ack_timeout);
             for open in expired {
-                log::warn!("not acknowledged after {:?}: answered 503", self.options.ack_timeout);
                 self.respond(open.request, Answer::busy("not acknowledged in time"), open.since);
             }
             if swept.elapsed() >= Duration::from_millis(500) {

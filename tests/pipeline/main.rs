@@ -6,5 +6,7 @@
 mod harness;
 
 mod bad_input;
+mod crash;
 mod flow;
 mod proxy;
+mod real;
