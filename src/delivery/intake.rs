@@ -9,7 +9,7 @@ use crate::lines::{Line, Lines};
 use crate::record::{self, Ack, Bad, Input, Record};
 
 /// A batch ends where reading would have to wait, or here.
-const BATCH_BYTES: usize = 1 << 20;
+const BATCH_BYTES: usize = 128 << 10;
 
 /// The start of a bad line that is kept with its reason; bytes.
 const KEPT: usize = 64 << 10;

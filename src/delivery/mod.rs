@@ -19,8 +19,8 @@ use anyhow::Context;
 
 use crate::ack::Acks;
 use crate::cli::Failure;
-use crate::message::{self, Message, Occasion};
-use crate::outbox::{Added, Millis, Outbox, is_full};
+use crate::message::{self, Message, Next, Occasion, Storm};
+use crate::outbox::{Added, Millis, Outbox, Waiting, is_full};
 use crate::pacing::{Limits, Pacing};
 use crate::record::Chat;
 use crate::telegram::{Answer, Api, Call};
@@ -29,9 +29,9 @@ pub use intake::{Batch, Item, read};
 pub use metrics::Metrics;
 use settle::Settlement;
 
-/// Records that are looked at for one message, and the bytes of their lines: what a summary's document may hold.
-const AT_A_TIME: usize = 4000;
-const BYTES_AT_A_TIME: usize = 4 << 20;
+/// Records that are looked at to find out whether a few messages hold them, and the bytes of their lines.
+const LOOK_AHEAD: usize = 150;
+const LOOK_AHEAD_BYTES: usize = 256 << 10;
 
 /// Events that are taken into one turn.
 const EVENTS_A_TURN: usize = 64;
@@ -352,14 +352,27 @@ impl Delivery {
     }
 
     fn compose(&self, chat: &Chat) -> crate::outbox::Result<Message> {
-        let mut waiting = self.outbox.waiting(chat, AT_A_TIME, BYTES_AT_A_TIME)?;
-        if self.options.at_most_once {
-            waiting.iter_mut().for_each(|waiting| waiting.unsure = 0);
-        }
-        let about = |about: &str| self.outbox.message_about(chat, about).ok().flatten();
+        // What at-most-once mode notes before a sending is no doubt about it.
+        let forget = self.options.at_most_once;
+        let doubt = |waiting: &mut Waiting| waiting.unsure = if forget { 0 } else { waiting.unsure };
+        let mut waiting = self.outbox.waiting(chat, LOOK_AHEAD, LOOK_AHEAD_BYTES)?;
+        waiting.iter_mut().for_each(doubt);
+        let message_about = |about: &str| self.outbox.message_about(chat, about).ok().flatten();
         let (changes, again) = self.chats.changes(chat);
         let in_all = self.chats.waiting(chat);
-        Ok(message::next(&waiting, &Occasion { chat, now: now(), changes, again, in_all, message_about: &about }))
+        let occasion = Occasion { chat, now: now(), changes, again, in_all, message_about: &message_about };
+        if let Next::Message(message) = message::next(&waiting, &occasion) {
+            return Ok(*message);
+        }
+        let mut storm = Storm::new(&waiting[0]);
+        if !occasion.changes.alone {
+            let head = waiting[0].seq;
+            self.outbox.look_at_waiting(chat, |mut waiting, _| {
+                doubt(&mut waiting);
+                waiting.seq == head || storm.add(&waiting)
+            })?;
+        }
+        Ok(storm.message(&occasion))
     }
 
     fn keep_house(&mut self) {

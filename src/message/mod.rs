@@ -17,6 +17,7 @@ use crate::record::{Button, Chat, Format, Record};
 use crate::telegram::{Call, File};
 use crate::text::{duration, escape, is_link};
 use crate::verdict::Change;
+pub use storm::Storm;
 
 /// Messages in a row that a person reads; what needs more becomes a summary.
 pub const TOLERABLE: usize = 3;
@@ -95,6 +96,15 @@ pub struct Message {
     pub call: Call,
 }
 
+/// What comes next.
+#[derive(Debug, PartialEq)]
+pub enum Next {
+    /// This message.
+    Message(Box<Message>),
+    /// More than a few messages hold, or a record that is a book: a [`Storm`] of what waits.
+    Storm,
+}
+
 impl Message {
     fn new(covered: &[&Waiting], part: Option<usize>, call: Call) -> Self {
         Message {
@@ -107,8 +117,12 @@ impl Message {
     }
 }
 
-/// Makes the next message of records that wait, which are at least one.
-pub fn next(waiting: &[Waiting], occasion: &Occasion<'_>) -> Message {
+/// Makes the next message of the first records that wait, which are at least one.
+pub fn next(waiting: &[Waiting], occasion: &Occasion<'_>) -> Next {
+    message(waiting, occasion).map_or(Next::Storm, |message| Next::Message(Box::new(message)))
+}
+
+fn message(waiting: &[Waiting], occasion: &Occasion<'_>) -> Option<Message> {
     let head = &waiting[0];
     if has_file(&head.record) || head.parts > 0 || occasion.changes.alone || occasion.changes.shorter {
         return part_of(head, occasion);
@@ -116,17 +130,18 @@ pub fn next(waiting: &[Waiting], occasion: &Occasion<'_>) -> Message {
     // Only what goes to the same topic can be joined, and pictures and files stand alone.
     let same_place = |other: &&Waiting| other.record.thread == head.record.thread && !has_file(&other.record);
     let run: Vec<&Waiting> = waiting.iter().take_while(same_place).collect();
-    let more = run.len() == waiting.len() && occasion.in_all > waiting.len();
     let pieces = pieces(&run);
     let mut messages = fill(&pieces);
-    if messages.len() > TOLERABLE || more && messages.len() == TOLERABLE {
-        return storm::message(&run, occasion);
+    // What was not looked at yet is taken to be like what was.
+    let in_all = if run.len() == waiting.len() { occasion.in_all.max(run.len()) } else { run.len() };
+    if messages.len() * in_all > TOLERABLE * run.len() {
+        return None;
     }
     let first = messages.swap_remove(0);
     match first.as_slice() {
         [only] if only.seqs.len() == 1 && !fits(&only.html, limits(occasion)) => part_of(head, occasion),
-        [only] if only.seqs.len() == 1 => alone(head, occasion),
-        joined => join(joined, &run, occasion),
+        [only] if only.seqs.len() == 1 => Some(alone(head, occasion)),
+        joined => Some(join(joined, &run, occasion)),
     }
 }
 
@@ -245,14 +260,14 @@ fn limits(occasion: &Occasion<'_>) -> markup::Limits {
 }
 
 /// The next part of a record that needs several messages, or the whole of one that stands alone.
-fn part_of(waiting: &Waiting, occasion: &Occasion<'_>) -> Message {
+fn part_of(waiting: &Waiting, occasion: &Occasion<'_>) -> Option<Message> {
     let record = &waiting.record;
     let text = html(record);
     let caption_fits = fits(&text, CAPTION) && waiting.parts == 0;
     let texts = match has_file(record) {
         true if text.trim().is_empty() || caption_fits => Vec::new(),
         _ if markup::visible_length(&text) > TOLERABLE * MESSAGE.visible && waiting.parts == 0 => {
-            return storm::message(&[waiting], occasion);
+            return None;
         }
         _ => split(&text, limits(occasion)),
     };
@@ -266,19 +281,25 @@ fn part_of(waiting: &Waiting, occasion: &Occasion<'_>) -> Message {
         }
         None => file_call(waiting, if texts.is_empty() { &text } else { "" }, occasion),
     };
-    Message::new(&[waiting], part, call)
+    Some(Message::new(&[waiting], part, call))
 }
 
-/// The line above a text: how late it is, and that it may have been told before.
+/// The line above the text of these records.
 fn head_line(covered: &[&Waiting], occasion: &Occasion<'_>) -> String {
+    let again = covered.iter().any(|waiting| waiting.unsure > 0);
+    let oldest = covered.iter().map(|waiting| waiting.at).min().unwrap_or(occasion.now);
+    head_of(again, oldest, covered.len(), occasion)
+}
+
+/// How late something is, and that it may have been told before.
+fn head_of(again: bool, oldest: Millis, records: usize, occasion: &Occasion<'_>) -> String {
     let mut line = String::new();
-    if occasion.again || covered.iter().any(|waiting| waiting.unsure > 0) {
+    if occasion.again || again {
         line.push_str("↻ ");
     }
-    let oldest = covered.iter().map(|waiting| waiting.at).min().unwrap_or(occasion.now);
     let late = Duration::from_millis(u64::try_from(occasion.now - oldest).unwrap_or(0));
     if late > LATE {
-        let up_to = if covered.len() > 1 { "up to " } else { "" };
+        let up_to = if records > 1 { "up to " } else { "" };
         line.push_str(&format!("<i>⏰ told {up_to}{} late</i>\n", duration(late.as_secs())));
     }
     line
@@ -299,18 +320,24 @@ fn text_call(html: &str, covered: &[&Waiting], occasion: &Occasion<'_>, buttons:
     Call { method: "sendMessage", parameters: parameters.into(), file: None }
 }
 
-/// What every method that sends takes.
-fn common(covered: &[&Waiting], occasion: &Occasion<'_>) -> Map<String, Value> {
+/// Where a message goes, and whether it rings.
+fn address(thread: Option<i64>, silent: bool, occasion: &Occasion<'_>) -> Map<String, Value> {
     let mut parameters = Map::new();
     parameters.insert("chat_id".into(), json!(occasion.chat));
     // General is topic 1 and is refused by that number (telegram-bot-api, Client.cpp:8277).
-    let thread = covered[0].record.thread.filter(|thread| *thread > 1 && !occasion.changes.no_thread);
-    if let Some(thread) = thread {
+    if let Some(thread) = thread.filter(|thread| *thread > 1 && !occasion.changes.no_thread) {
         parameters.insert("message_thread_id".into(), thread.into());
     }
-    if covered.iter().all(|waiting| waiting.record.silent) {
+    if silent {
         parameters.insert("disable_notification".into(), true.into());
     }
+    parameters
+}
+
+/// What every method that sends takes.
+fn common(covered: &[&Waiting], occasion: &Occasion<'_>) -> Map<String, Value> {
+    let silent = covered.iter().all(|waiting| waiting.record.silent);
+    let mut parameters = address(covered[0].record.thread, silent, occasion);
     if let Some(message) = answered(covered, occasion) {
         let reply = json!({"message_id": message, "allow_sending_without_reply": true});
         parameters.insert("reply_parameters".into(), reply);

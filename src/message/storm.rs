@@ -1,104 +1,170 @@
-//! A storm as one message: counted for a person who has ten seconds, with the whole list as a document.
+//! A storm as one message: counted for a person who has ten seconds, with the whole list as a document. Records go
+//! through one by one, so a storm of any size takes the memory of its document.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Message, Occasion, Waiting, common, head_line, html, is_resolved, title};
+use super::{Message, Occasion, Waiting, address, has_file, head_of, html, is_resolved, title};
 use crate::markup::{self, CAPTION, plain};
+use crate::outbox::Millis;
 use crate::record::Record;
 use crate::telegram::{Call, File};
 use crate::text::{duration, escape};
 
-/// Kinds of alerts that the summary names.
+/// Kinds of alerts that the summary names, and kinds that are told apart at all.
 const NAMED: usize = 6;
+const COUNTED: usize = 1000;
 
-/// A document of more records than fetched at once continues in the next message.
-pub fn message(run: &[&Waiting], occasion: &Occasion<'_>) -> Message {
-    let mut parameters = common(run, occasion);
-    parameters.remove("reply_parameters");
-    let caption = summary(run, occasion);
-    if occasion.changes.plain {
-        parameters.insert("caption".into(), plain(&caption).into());
-    } else {
-        parameters.insert("caption".into(), caption.into());
-        parameters.insert("parse_mode".into(), "HTML".into());
-    }
-    let moment = Timestamp::from_millisecond(occasion.now).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::UTC);
-    let name = format!("alerts-{}.txt", moment.strftime("%Y%m%d-%H%M%SZ"));
-    let file = File { parameter: "document", name, kind: "text/plain", bytes: document(run).into_bytes() };
-    let call = Call { method: "sendDocument", parameters: parameters.into(), file: Some(file) };
-    Message::new(run, None, call)
+/// Titles that the summary shows.
+const SHOWN: usize = 5;
+
+/// The text of a document; what does not fit is in the next one. A person searches it on a phone.
+const DOCUMENT: usize = 1 << 20;
+
+/// What waits, as far as one document holds it; the records themselves are not kept.
+pub struct Storm {
+    seqs: Vec<i64>,
+    id: String,
+    thread: Option<i64>,
+    silent: bool,
+    unsure: u32,
+    resolved: usize,
+    oldest: Millis,
+    newest: Millis,
+    kinds: HashMap<String, usize>,
+    titles: Vec<String>,
+    document: String,
 }
 
-/// How many of what, worst first, then the first titles as far as they fit into a caption.
-fn summary(run: &[&Waiting], occasion: &Occasion<'_>) -> String {
-    let head = head_line(run, occasion);
-    if let [only] = run {
-        return format!("{head}<b>{}</b>\n\nThe whole text is in the file.", escape(&title(&only.record)));
+impl Storm {
+    /// Begins with the record at the head of the line.
+    pub fn new(head: &Waiting) -> Self {
+        let mut storm = Storm {
+            seqs: Vec::new(),
+            id: head.record.id.clone(),
+            thread: head.record.thread,
+            silent: true,
+            unsure: 0,
+            resolved: 0,
+            oldest: head.at,
+            newest: head.at,
+            kinds: HashMap::new(),
+            titles: Vec::new(),
+            document: String::new(),
+        };
+        storm.take(head);
+        storm
     }
-    let resolved = run.iter().filter(|waiting| is_resolved(&waiting.record)).count();
-    let firing = run.len() - resolved;
-    let mut text = format!("{head}⛈ <b>{} alerts</b> {}\n", run.len(), span(run));
-    text.push_str(&match (firing, resolved) {
-        (firing, 0) => format!("🔥 {firing} firing\n"),
-        (0, resolved) => format!("✅ {resolved} resolved\n"),
-        (firing, resolved) => format!("🔥 {firing} firing · ✅ {resolved} resolved\n"),
-    });
-    let kinds = count(run);
-    text.push('\n');
-    for (kind, n) in kinds.iter().take(NAMED) {
-        text.push_str(&format!("<b>{n}×</b> {}\n", escape(kind)));
-    }
-    if kinds.len() > NAMED {
-        let rest: usize = kinds[NAMED..].iter().map(|(_, n)| n).sum();
-        text.push_str(&format!("<b>{rest}×</b> {} other kinds\n", kinds.len() - NAMED));
-    }
-    with_titles(text, run)
-}
 
-fn with_titles(mut text: String, run: &[&Waiting]) -> String {
-    const END: &str = "\nAll of them are in the file.";
-    let mut room = CAPTION.visible.saturating_sub(markup::visible_length(&text) + END.chars().count() + 24);
-    let mut shown = 0;
-    for waiting in run {
-        let title = title(&waiting.record);
-        let length = title.chars().count() + 1;
-        if length > room || shown == 5 {
-            break;
+    /// Takes the next record; false if it does not belong to this message: it goes elsewhere, or the document is full.
+    pub fn add(&mut self, waiting: &Waiting) -> bool {
+        let belongs = waiting.record.thread == self.thread && !has_file(&waiting.record);
+        if belongs && self.document.len() < DOCUMENT {
+            self.take(waiting);
+            return true;
         }
-        room -= length;
-        text.push_str(if shown == 0 { "\n" } else { "" });
-        text.push_str(&escape(&title));
+        false
+    }
+
+    fn take(&mut self, waiting: &Waiting) {
+        let record = &waiting.record;
+        self.seqs.push(waiting.seq);
+        self.silent &= record.silent;
+        self.unsure = self.unsure.max(waiting.unsure);
+        self.resolved += usize::from(is_resolved(record));
+        self.oldest = self.oldest.min(waiting.at);
+        self.newest = self.newest.max(waiting.at);
+        let kind = kind(record);
+        if self.kinds.len() < COUNTED || self.kinds.contains_key(&kind) {
+            *self.kinds.entry(kind).or_default() += 1;
+        }
+        if self.titles.len() < SHOWN {
+            self.titles.push(title(record));
+        }
+        let at = Timestamp::from_millisecond(waiting.at).unwrap_or(Timestamp::UNIX_EPOCH);
+        let text = plain(&html(record));
+        self.document.push_str(&format!("#{} · accepted {at:.0}\n{}\n", self.seqs.len(), text.trim()));
+        for button in record.buttons.iter().flatten() {
+            if let Some(url) = &button.url {
+                self.document.push_str(&format!("{}: {url}\n", button.text));
+            }
+        }
+        self.document.push('\n');
+    }
+
+    /// The one message for all of them.
+    pub fn message(self, occasion: &Occasion<'_>) -> Message {
+        let mut parameters = address(self.thread, self.silent, occasion);
+        let caption = self.summary(occasion);
+        if occasion.changes.plain {
+            parameters.insert("caption".into(), plain(&caption).into());
+        } else {
+            parameters.insert("caption".into(), caption.into());
+            parameters.insert("parse_mode".into(), "HTML".into());
+        }
+        let now = Timestamp::from_millisecond(occasion.now).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::UTC);
+        let name = format!("alerts-{}.txt", now.strftime("%Y%m%d-%H%M%SZ"));
+        let file = File { parameter: "document", name, kind: "text/plain", bytes: self.document.into_bytes() };
+        let call = Call { method: "sendDocument", parameters: parameters.into(), file: Some(file) };
+        Message { seqs: self.seqs, part: None, sendings: self.unsure, id: self.id, call }
+    }
+
+    /// How many of what, most frequent first, then the first titles as far as they fit into a caption.
+    fn summary(&self, occasion: &Occasion<'_>) -> String {
+        let records = self.seqs.len();
+        let head = head_of(self.unsure > 0, self.oldest, records, occasion);
+        if records == 1 {
+            return format!("{head}<b>{}</b>\n\nThe whole text is in the file.", escape(&self.titles[0]));
+        }
+        let mut text = format!("{head}⛈ <b>{records} alerts</b> {}\n", self.span());
+        text.push_str(&match (records - self.resolved, self.resolved) {
+            (firing, 0) => format!("🔥 {firing} firing\n"),
+            (0, resolved) => format!("✅ {resolved} resolved\n"),
+            (firing, resolved) => format!("🔥 {firing} firing · ✅ {resolved} resolved\n"),
+        });
+        let mut kinds: Vec<(&str, usize)> = self.kinds.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
+        kinds.sort_by_key(|(kind, n)| (std::cmp::Reverse(*n), *kind));
         text.push('\n');
-        shown += 1;
+        for (kind, n) in kinds.iter().take(NAMED) {
+            text.push_str(&format!("<b>{n}×</b> {}\n", escape(kind)));
+        }
+        if kinds.len() > NAMED {
+            let named: usize = kinds[..NAMED].iter().map(|(_, n)| n).sum();
+            text.push_str(&format!("<b>{}×</b> other kinds\n", records - named));
+        }
+        self.with_titles(text)
     }
-    if shown > 0 && shown < run.len() {
-        text.push_str(&format!("… and {} more\n", run.len() - shown));
-    }
-    text.push_str(END);
-    text
-}
 
-fn span(run: &[&Waiting]) -> String {
-    let times = || run.iter().map(|waiting| waiting.at);
-    let span = times().max().unwrap_or(0) - times().min().unwrap_or(0);
-    match u64::try_from(span / 1000).unwrap_or(0) {
-        0..=1 => "at once".to_owned(),
-        seconds => format!("in {}", duration(seconds)),
+    fn with_titles(&self, mut text: String) -> String {
+        const END: &str = "\nAll of them are in the file.";
+        let mut room = CAPTION.visible.saturating_sub(markup::visible_length(&text) + END.chars().count() + 24);
+        let mut shown = 0;
+        for title in &self.titles {
+            let length = title.chars().count() + 1;
+            if length > room {
+                break;
+            }
+            room -= length;
+            text.push_str(if shown == 0 { "\n" } else { "" });
+            text.push_str(&escape(title));
+            text.push('\n');
+            shown += 1;
+        }
+        if shown > 0 && shown < self.seqs.len() {
+            text.push_str(&format!("… and {} more\n", self.seqs.len() - shown));
+        }
+        text.push_str(END);
+        text
     }
-}
 
-/// Kinds by name, severity and status, most frequent first.
-fn count(run: &[&Waiting]) -> Vec<(String, usize)> {
-    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-    for waiting in run {
-        *kinds.entry(kind(&waiting.record)).or_default() += 1;
+    fn span(&self) -> String {
+        match u64::try_from((self.newest - self.oldest) / 1000).unwrap_or(0) {
+            0..=1 => "at once".to_owned(),
+            seconds => format!("in {}", duration(seconds)),
+        }
     }
-    let mut kinds: Vec<(String, usize)> = kinds.into_iter().collect();
-    kinds.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-    kinds
 }
 
 fn kind(record: &Record) -> String {
@@ -112,19 +178,4 @@ fn kind(record: &Record) -> String {
     }
     // One name must not fill the caption.
     kind.chars().take(80).collect()
-}
-
-fn document(run: &[&Waiting]) -> String {
-    let mut text = String::new();
-    for (n, waiting) in run.iter().enumerate() {
-        let at = Timestamp::from_millisecond(waiting.at).unwrap_or(Timestamp::UNIX_EPOCH);
-        text.push_str(&format!("#{} · accepted {at:.0}\n{}\n", n + 1, plain(&html(&waiting.record)).trim()));
-        for button in waiting.record.buttons.iter().flatten() {
-            if let Some(url) = &button.url {
-                text.push_str(&format!("{}: {url}\n", button.text));
-            }
-        }
-        text.push('\n');
-    }
-    text
 }

@@ -31,7 +31,15 @@ fn make_of(
     in_all: usize,
     message_about: &dyn Fn(&str) -> Option<i64>,
 ) -> Message {
-    next(waiting, &Occasion { chat: &Chat::Id(1), now, changes: changes.clone(), again: false, in_all, message_about })
+    let occasion = Occasion { chat: &Chat::Id(1), now, changes: changes.clone(), again: false, in_all, message_about };
+    match next(waiting, &occasion) {
+        Next::Message(message) => *message,
+        Next::Storm => {
+            let mut storm = Storm::new(&waiting[0]);
+            let _ = waiting[1..].iter().all(|waiting| storm.add(waiting));
+            storm.message(&occasion)
+        }
+    }
 }
 
 fn text(message: &Message) -> &str {
@@ -193,6 +201,9 @@ fn three_messages_are_no_storm_and_four_are() {
     assert_eq!(make(&run[..3], 0, &Changes::default()).seqs, [0]);
     assert_eq!(make(&run, 0, &Changes::default()).call.method, "sendDocument");
     assert_eq!(make_of(&run[..3], 0, &Changes::default(), 4, &|_| None).call.method, "sendDocument");
+    let small: Vec<Waiting> = (0..10).map(|n| waiting(n, record("x"))).collect();
+    assert_eq!(make_of(&small, 0, &Changes::default(), 30, &|_| None).seqs.len(), 10);
+    assert_eq!(make_of(&small, 0, &Changes::default(), 10_000, &|_| None).call.method, "sendDocument");
 }
 
 #[test]

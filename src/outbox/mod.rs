@@ -258,27 +258,37 @@ impl Outbox {
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
     }
 
-    /// The first records that wait for a chat: at most `count`, and no more than fit into `bytes` after the first.
-    pub fn waiting(&self, chat: &Chat, count: usize, bytes: usize) -> Result<Vec<Waiting>> {
-        let mut statement = self
-            .db
-            .prepare_cached("SELECT seq, at, parts, unsure, record FROM queue WHERE chat = ? ORDER BY seq LIMIT ?")?;
-        let mut rows = statement.query(params![chat, count])?;
-        let mut waiting = Vec::new();
-        let mut sum = 0;
+    /// Looks at the records that wait for a chat, in order, as long as `look` wants to see more.
+    pub fn look_at_waiting(&self, chat: &Chat, mut look: impl FnMut(Waiting, usize) -> bool) -> Result<()> {
+        let mut statement =
+            self.db.prepare_cached("SELECT seq, at, parts, unsure, record FROM queue WHERE chat = ? ORDER BY seq")?;
+        let mut rows = statement.query(params![chat])?;
         while let Some(row) = rows.next()? {
             let line = row.get_ref(4)?.as_str()?;
-            sum += line.len();
-            if sum > bytes && !waiting.is_empty() {
-                break;
-            }
             // Only what was read as a record came in, so this holds for every row that no hand has changed.
             let record = serde_json::from_str(line).map_err(|err| {
                 rusqlite::Error::FromSqlConversionFailure(4, rusqlite::types::Type::Text, Box::new(err))
             })?;
             let (seq, at, parts, unsure) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            waiting.push(Waiting { seq, at, parts, unsure, record });
+            if !look(Waiting { seq, at, parts, unsure, record }, line.len()) {
+                break;
+            }
         }
+        Ok(())
+    }
+
+    /// The first records that wait for a chat: at most `count`, and no more than fit into `bytes` after the first.
+    pub fn waiting(&self, chat: &Chat, count: usize, bytes: usize) -> Result<Vec<Waiting>> {
+        let mut waiting = Vec::new();
+        let mut sum = 0;
+        self.look_at_waiting(chat, |one, length| {
+            sum += length;
+            let fits = waiting.is_empty() || sum <= bytes;
+            if fits {
+                waiting.push(one);
+            }
+            fits && waiting.len() < count
+        })?;
         Ok(waiting)
     }
 
