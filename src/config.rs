@@ -13,7 +13,7 @@ use crate::cli::Failure;
 use crate::secret::Secret;
 
 /// Every key of the file. A secret may also be given as `<key>_file`, the path of a file that holds it.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 21] = [
     "access",
     "admins",
     "alertmanager_url",
@@ -22,8 +22,10 @@ const KEYS: [&str; 19] = [
     "bot_token",
     "grafana_ca",
     "grafana_org",
+    "grafana_password",
     "grafana_token",
     "grafana_url",
+    "grafana_user",
     "language",
     "outbox",
     "repeat_after",
@@ -36,7 +38,8 @@ const KEYS: [&str; 19] = [
 ];
 
 /// The keys that have a `_file` form.
-const SECRETS: [&str; 5] = ["apihelper_proxy", "bot_token", "grafana_token", "webhook_password", "webhook_token"];
+const SECRETS: [&str; 6] =
+    ["apihelper_proxy", "bot_token", "grafana_password", "grafana_token", "webhook_password", "webhook_token"];
 
 /// Where the Bot API is, unless `api_url` says otherwise.
 pub const API_URL: &str = "https://api.telegram.org";
@@ -62,6 +65,10 @@ pub struct Config {
     pub grafana_org: Option<u64>,
     /// Grafana's token, without the word `Bearer`.
     pub grafana_token: Option<Secret>,
+    /// Name of a user of Grafana, for servers without tokens.
+    pub grafana_user: Option<String>,
+    /// See `grafana_user`.
+    pub grafana_password: Option<Secret>,
     /// Grafana's root, without a slash at the end.
     pub grafana_url: Option<String>,
     /// The language of the bot's words where a person's own is not known.
@@ -137,7 +144,9 @@ impl Source<'_> {
             grafana_org: text("grafana_org", "GRAFANA_ORG")?
                 .map(|id| id.parse().map_err(|_| self.wrong("grafana_org", "is not the number of an organisation")))
                 .transpose()?,
-            grafana_token: self.secret("grafana_token", "GRAFANA_TOKEN")?,
+            grafana_token: self.grafana_token()?,
+            grafana_user: text("grafana_user", "GRAFANA_USER")?,
+            grafana_password: self.secret("grafana_password", "GRAFANA_PASSWORD")?,
             grafana_url: root(text("grafana_url", "GRAFANA_URL")?),
             language: text("language", "BOT_LANGUAGE")?,
             outbox: text("outbox", "TG_SEND_OUTBOX")?.map(PathBuf::from),
@@ -213,11 +222,21 @@ impl Source<'_> {
         value.map(|value| self.checked(key, &value)).transpose()
     }
 
+    /// Grafana Labs' own tools call the variable `GRAFANA_SERVICE_ACCOUNT_TOKEN`.
+    fn grafana_token(&self) -> anyhow::Result<Option<Secret>> {
+        match (self.env)("GRAFANA_SERVICE_ACCOUNT_TOKEN").as_deref().and_then(said) {
+            Some(value) if (self.env)("GRAFANA_TOKEN").as_deref().and_then(said).is_none() => {
+                self.checked("grafana_token", &value).map(Some)
+            }
+            _ => self.secret("grafana_token", "GRAFANA_TOKEN"),
+        }
+    }
+
     /// A token goes into a header or a URL: anything that is not printable ASCII is a mistake in copying.
     fn checked(&self, key: &str, value: &str) -> anyhow::Result<Secret> {
         let value = value.trim();
         let value = if key == "grafana_token" { value.strip_prefix("Bearer ").unwrap_or(value).trim() } else { value };
-        if key != "webhook_password" && !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !key.ends_with("_password") && !value.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(self.wrong(key, "holds a blank or a character that no token has"));
         }
         Secret::new(value).map_err(|_| self.wrong(key, "is empty"))
