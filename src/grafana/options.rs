@@ -1,0 +1,369 @@
+//! The command line of `grafana-shot`, and what it makes of the configuration.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use lexopt::Arg;
+
+use super::error::{Error, Kind};
+use super::when::{self, End};
+use super::{Form, Link, Login, Meaning, Settings, Shot, Size, Theme};
+use crate::cli::{Args, Failure};
+use crate::config::Config;
+use crate::secret::Secret;
+
+/// Longer sides than any renderer makes are typing errors.
+const LONGEST_SIDE: u32 = 20_000;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// All dashboards, or the panels of one.
+    List(Option<String>),
+    /// The panel of a link; the word is the panel, where the link has none.
+    Link(Box<Link>, Option<String>),
+    /// A dashboard and a panel.
+    Named(String, String),
+}
+
+/// Where the picture goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Must not be a terminal.
+    Stdout,
+    /// Appears whole or not at all.
+    File(PathBuf),
+}
+
+/// One call.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What is asked for.
+    pub target: Target,
+    /// What the word for the dashboard is.
+    pub meaning: Meaning,
+    /// How lists are written.
+    pub form: Form,
+    /// Where the picture goes.
+    pub output: Output,
+    /// Only print the URL.
+    pub dry_run: bool,
+    /// No warnings and no progress.
+    pub quiet: bool,
+    given: Given,
+}
+
+/// The values of options, as given.
+#[derive(Clone, Debug, Default)]
+struct Given {
+    from: Option<String>,
+    to: Option<String>,
+    zone: Option<String>,
+    theme: Option<String>,
+    width: Option<u32>,
+    height: Option<u32>,
+    scale: Option<f64>,
+    timeout: Option<Duration>,
+    variables: Vec<(String, String)>,
+    retries: Option<u32>,
+    org: Option<u64>,
+    ca: Option<PathBuf>,
+    insecure: bool,
+    headers: Vec<(String, Secret)>,
+    token_file: Option<PathBuf>,
+}
+
+impl Options {
+    /// Reads the whole command line.
+    pub fn read(args: &mut Args) -> anyhow::Result<Options> {
+        let mut reader = Reader::default();
+        while let Some(arg) = args.next_arg()? {
+            let name = match arg {
+                Arg::Value(word) => {
+                    let word = word.into_string().map_err(|word| Failure::misuse(format!("{word:?} is not UTF-8")))?;
+                    reader.words.push(word);
+                    continue;
+                }
+                Arg::Short(letter) => letter.to_string(),
+                Arg::Long(name) => name.to_owned(),
+            };
+            reader.option(&name, args)?;
+        }
+        reader.finish()
+    }
+
+    /// Which Grafana, and who we are there: options first, then the configuration, then the link.
+    pub fn settings(&self, config: &Config) -> anyhow::Result<Settings> {
+        let link = match &self.target {
+            Target::Link(link, _) => Some(link),
+            _ => None,
+        };
+        let url = match (&config.grafana_url, link) {
+            (Some(url), link) => {
+                if let Some(link) = link.filter(|link| link.root != *url) {
+                    log::debug!("the link is of {}, the picture comes from GRAFANA_URL", link.root);
+                }
+                url.clone()
+            }
+            (None, Some(link)) => link.root.clone(),
+            (None, None) => {
+                return Err(Failure::misuse("it is not said where grafana is")
+                    .hint("set GRAFANA_URL, or grafana_url in the configuration file")
+                    .into());
+            }
+        };
+        Ok(Settings {
+            url,
+            login: self.login(config)?,
+            org: self.given.org.or(link.and_then(|link| link.org)).or(config.grafana_org),
+            headers: self.given.headers.clone(),
+            ca: self.given.ca.clone().or(config.grafana_ca.clone()),
+            insecure: self.given.insecure,
+            retries: self.given.retries.unwrap_or(Settings::default().retries),
+            ..Settings::default()
+        })
+    }
+
+    fn login(&self, config: &Config) -> anyhow::Result<Login> {
+        if let Some(path) = &self.given.token_file {
+            let token = Secret::from_file(path).map_err(Failure::misuse)?;
+            return Ok(Login::Token(Secret::new(token.expose().trim()).map_err(Failure::misuse)?));
+        }
+        Ok(match (&config.grafana_token, &config.grafana_user, &config.grafana_password) {
+            (Some(token), _, _) => Login::Token(token.clone()),
+            (None, Some(user), Some(password)) => Login::Password(user.clone(), password.clone()),
+            (None, Some(_), None) => return Err(Failure::misuse("GRAFANA_USER is set without GRAFANA_PASSWORD").into()),
+            (None, None, _) => Login::Anonymous,
+        })
+    }
+
+    /// How the picture shall be: options first, then the link; the zone also from the configuration, else the local one.
+    pub fn shot(&self, config: &Config) -> Result<Shot, Error> {
+        let given = &self.given;
+        let in_link = |name: &str| match &self.target {
+            Target::Link(link, _) => link.get(name).map(str::to_owned),
+            _ => None,
+        };
+        let zone = zone(given.zone.clone().or_else(|| in_link("timezone")).or_else(|| config.time_zone.clone()))?;
+        let clock = zone.clone().unwrap_or_else(TimeZone::system);
+        let time = |option: &Option<String>, name: &str, end: End| {
+            option.clone().or_else(|| in_link(name)).map(|text| when::moment(&text, end, &clock)).transpose()
+        };
+        let (from, to) = (time(&given.from, "from", End::From)?, time(&given.to, "to", End::To)?);
+        when::check_range(from.as_deref(), to.as_deref())?;
+        let number = |name: &str| in_link(name).and_then(|text| text.parse::<u32>().ok()).filter(|n| *n > 0);
+        let standard = Shot::default();
+        Ok(Shot {
+            from,
+            to,
+            size: Size {
+                width: given.width.or_else(|| number("width")).unwrap_or(standard.size.width),
+                height: given.height.or_else(|| number("height")).unwrap_or(standard.size.height),
+            },
+            scale: given.scale.unwrap_or(standard.scale),
+            theme: theme(given.theme.clone(), in_link("theme"))?,
+            zone: zone.as_ref().and_then(zone_name),
+            timeout: given.timeout.map_or(standard.timeout, |time| time.as_secs_f64().ceil() as u32),
+            variables: self.variables(),
+        })
+    }
+
+    /// A variable given by `--var` replaces all values that the link has for it.
+    fn variables(&self) -> Vec<(String, String)> {
+        let given = &self.given.variables;
+        let mut all = match &self.target {
+            Target::Link(link, _) => link.variables.clone(),
+            _ => Vec::new(),
+        };
+        all.retain(|(name, _)| given.iter().all(|(other, _)| other != name));
+        all.extend(given.iter().cloned());
+        all
+    }
+}
+
+/// The command line, half read.
+#[derive(Default)]
+struct Reader {
+    words: Vec<String>,
+    given: Given,
+    link: Option<String>,
+    list: bool,
+    json: bool,
+    since: Option<String>,
+    meaning: Option<Meaning>,
+    output: Option<PathBuf>,
+    dry_run: bool,
+    quiet: bool,
+}
+
+impl Reader {
+    fn option(&mut self, name: &str, args: &mut Args) -> anyhow::Result<()> {
+        let given = &mut self.given;
+        match name {
+            "list" => self.list = true,
+            "json" => self.json = true,
+            "u" | "uid" => self.mean(Meaning::Uid)?,
+            "t" | "title" => self.mean(Meaning::Name)?,
+            "n" | "dry-run" => self.dry_run = true,
+            "q" | "quiet" => self.quiet = true,
+            "insecure" => given.insecure = true,
+            "url" => self.link = Some(args.parse()?),
+            "o" | "output" => self.output = Some(args.value()?.into()),
+            "from" => given.from = Some(args.parse()?),
+            "to" => given.to = Some(args.parse()?),
+            "since" => self.since = Some(args.parse()?),
+            "tz" => given.zone = Some(args.parse()?),
+            "theme" => given.theme = Some(args.parse()?),
+            "var" => given.variables.push(pair(&args.parse::<String>()?)?),
+            "width" => given.width = Some(side(args.parse()?)?),
+            "height" => given.height = Some(side(args.parse()?)?),
+            "scale" => given.scale = Some(scale(args.parse()?)?),
+            "timeout" => given.timeout = Some(timeout(args.seconds()?)?),
+            "retries" => given.retries = Some(args.parse()?),
+            "org" => given.org = Some(args.parse()?),
+            "cacert" => given.ca = Some(args.value()?.into()),
+            "header" => given.headers.extend(headers(&args.parse::<String>()?)?),
+            "token-file" => given.token_file = Some(args.value()?.into()),
+            other => {
+                let dashes = if other.chars().count() == 1 { "-" } else { "--" };
+                return Err(Failure::misuse(format!("invalid option '{dashes}{other}'"))
+                    .hint("grafana-shot --help lists the options")
+                    .into());
+            }
+        }
+        Ok(())
+    }
+
+    fn mean(&mut self, meaning: Meaning) -> anyhow::Result<()> {
+        match self.meaning.replace(meaning) {
+            Some(other) if other != meaning => Err(Failure::misuse("-u and -t exclude each other").into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(mut self) -> anyhow::Result<Options> {
+        if let Some(since) = &self.since {
+            if self.given.from.is_some() || self.given.to.is_some() {
+                return Err(Failure::misuse("--since excludes --from and --to").into());
+            }
+            self.given.from = Some(when::ago(since)?);
+            self.given.to = Some("now".to_owned());
+        }
+        let target = self.target()?;
+        Ok(Options {
+            target,
+            meaning: self.meaning.unwrap_or_default(),
+            form: if self.json { Form::Json } else { Form::Tsv },
+            output: match self.output {
+                Some(path) if path.as_os_str() != "-" => Output::File(path),
+                _ => Output::Stdout,
+            },
+            dry_run: self.dry_run,
+            quiet: self.quiet,
+            given: self.given,
+        })
+    }
+
+    fn target(&mut self) -> anyhow::Result<Target> {
+        let wrong = |message: &str| Failure::misuse(message).hint("grafana-shot --help shows examples").into();
+        let mut words = std::mem::take(&mut self.words).into_iter();
+        let (first, second) = (words.next(), words.next());
+        if let Some(extra) = words.next() {
+            return Err(wrong(&format!("{extra:?} is one word too many; put names with blanks in quotes")));
+        }
+        if self.list {
+            return match (second, &self.link) {
+                (None, None) => Ok(Target::List(first)),
+                _ => Err(wrong("--list takes a dashboard or nothing")),
+            };
+        }
+        if self.json {
+            return Err(wrong("--json goes with --list"));
+        }
+        match (&self.link, first, second) {
+            (Some(link), panel, None) => Ok(Target::Link(Box::new(Link::parse(link)?), panel)),
+            (Some(_), _, Some(_)) => Err(wrong("--url takes the place of DASHBOARD")),
+            (None, Some(dashboard), Some(panel)) => Ok(Target::Named(dashboard, panel)),
+            (None, Some(dashboard), None) => Err(Failure::misuse("a panel is missing")
+                .hint(format!("grafana-shot --list {dashboard:?} shows the panels"))
+                .into()),
+            (None, None, _) => {
+                Err(Failure::misuse("a dashboard is missing").hint("grafana-shot --list shows the dashboards").into())
+            }
+        }
+    }
+}
+
+fn pair(text: &str) -> anyhow::Result<(String, String)> {
+    let wrong = || Failure::misuse(format!("--var {text:?} is not NAME=VALUE"));
+    let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+    let name = name.strip_prefix("var-").unwrap_or(name);
+    if name.is_empty() { Err(wrong().into()) } else { Ok((name.to_owned(), value.to_owned())) }
+}
+
+fn side(pixels: u32) -> anyhow::Result<u32> {
+    if (1..=LONGEST_SIDE).contains(&pixels) {
+        return Ok(pixels);
+    }
+    Err(Failure::misuse(format!("a side must be 1 to {LONGEST_SIDE} pixels, not {pixels}")).into())
+}
+
+fn scale(factor: f64) -> anyhow::Result<f64> {
+    // Both renderers refuse or ignore what is beyond 4 (facts 1.5).
+    if factor > 0.0 && factor <= 4.0 {
+        return Ok(factor);
+    }
+    Err(Failure::misuse(format!("--scale must be above 0 and at most 4, not {factor}")).into())
+}
+
+fn timeout(time: Duration) -> anyhow::Result<Duration> {
+    if (Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&time) {
+        return Ok(time);
+    }
+    Err(Failure::misuse("--timeout must be above 0 and at most 3600 seconds").into())
+}
+
+/// `Name: value`, or `@FILE` with such lines, which keeps secrets out of the list of processes.
+fn headers(text: &str) -> anyhow::Result<Vec<(String, Secret)>> {
+    let Some(path) = text.strip_prefix('@') else { return Ok(vec![header(text)?]) };
+    let lines = std::fs::read_to_string(path)
+        .map_err(|err| Failure::misuse(format!("cannot read headers from {path}: {err}")))?;
+    lines.lines().filter(|line| !line.trim().is_empty()).map(header).collect()
+}
+
+/// The text can hold a secret and so is not shown.
+fn header(text: &str) -> anyhow::Result<(String, Secret)> {
+    let wrong = || Failure::misuse("--header is not \"Name: value\" or @FILE");
+    let (name, value) = text.split_once(':').ok_or_else(wrong)?;
+    Ok((name.trim().to_owned(), Secret::new(value.trim()).map_err(|_| wrong())?))
+}
+
+fn theme(option: Option<String>, in_link: Option<String>) -> Result<Option<Theme>, Error> {
+    let known = |name: &str| [Theme::Light, Theme::Dark].into_iter().find(|theme| theme.name() == name);
+    match option {
+        // Links can hold names of newer themes, which the renderer refuses.
+        None => Ok(in_link.as_deref().and_then(known)),
+        Some(name) => known(&name).map(Some).ok_or_else(|| {
+            Error::new(Kind::Misuse, format!("there is no theme {name:?}"))
+                .with_hint("say --theme light or --theme dark")
+        }),
+    }
+}
+
+/// The zone to draw in; `None` leaves it to the dashboard.
+fn zone(name: Option<String>) -> Result<Option<TimeZone>, Error> {
+    match name.as_deref() {
+        None | Some("browser" | "") => Ok(Some(TimeZone::system())),
+        Some("dashboard") => Ok(None),
+        Some(name) => TimeZone::get(name).map(Some).map_err(|_| {
+            Error::new(Kind::Misuse, format!("there is no time zone {name:?}"))
+                .with_hint("say an IANA name such as Europe/Berlin or UTC, or --tz dashboard for the dashboard's own")
+        }),
+    }
+}
+
+/// A machine's zone can be without a name (`/etc/localtime` as a file that is no known zone): then Grafana decides.
+fn zone_name(zone: &TimeZone) -> Option<String> {
+    zone.iana_name().map(str::to_owned)
+}
