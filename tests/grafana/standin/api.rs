@@ -22,7 +22,10 @@ pub fn answer(world: &World, seen: &Seen) -> Reply {
         "/api/org" => Reply::json(200, json!({"id": world.setup.org, "name": "Main Org."})),
         "/api/search" => search(world, seen),
         "/api/frontend/settings" => settings(world),
-        "/apis" if world.setup.generation >= Generation::V12 => groups(),
+        "/apis" if world.setup.generation >= Generation::V12 => {
+            Reply::json(200, json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": [group()]}))
+        }
+        "/apis/dashboard.grafana.app" if world.setup.generation >= Generation::V12 => Reply::json(200, group()),
         _ => match path.strip_prefix("/api/dashboards/uid/") {
             Some(uid) => dashboard(world, &decoded(uid)),
             None if path.starts_with("/apis/dashboard.grafana.app/") => resource(world, path),
@@ -73,13 +76,16 @@ pub fn is_logged_in(world: &World, seen: &Seen) -> bool {
 /// Facts 0.5.
 fn settings(world: &World) -> Reply {
     let available = world.setup.fault != Some(Fault::NoRenderer);
-    Reply::json(
-        200,
-        json!({
-            "rendererAvailable": available, "rendererVersion": if available { "3.12.9" } else { "" },
-            "appSubUrl": world.setup.sub_path, "buildInfo": {"version": world.setup.generation.version()},
-        }),
-    )
+    let mut settings = json!({
+        "rendererAvailable": available, "rendererVersion": if available { "3.12.9" } else { "" },
+        "appSubUrl": world.setup.sub_path, "buildInfo": {"version": world.setup.generation.version()},
+    });
+    // Since 10.2.3 (mcp-grafana, GrafanaNamespace); of organisation 1 it is "default" (facts 1.3).
+    if world.setup.generation >= Generation::V10 {
+        let namespace = if world.setup.org == 1 { "default".to_owned() } else { format!("org-{}", world.setup.org) };
+        settings["namespace"] = json!(namespace);
+    }
+    Reply::json(200, settings)
 }
 
 /// Facts 1.1.
@@ -140,7 +146,7 @@ fn dashboard(world: &World, uid: &str) -> Reply {
         // Before v2 there was none.
         (true, Generation::V8 | Generation::V10) => return message(404, "Dashboard not found"),
         (true, Generation::V12) => {
-            let path = format!("/apis/dashboard.grafana.app/v2/namespaces/1/dashboards/{uid}");
+            let path = format!("/apis/dashboard.grafana.app/v2/namespaces/default/dashboards/{uid}");
             return message(406, &format!("dashboard api version not supported, use {path} instead"));
         }
         (true, Generation::V13) => convert::to_classic(&stored.content),
@@ -160,12 +166,14 @@ fn dashboard(world: &World, uid: &str) -> Reply {
     Reply::json(200, json!({"meta": meta, "dashboard": content}))
 }
 
-/// Facts 1.3: `GET /apis`.
-fn groups() -> Reply {
+/// Facts 1.3: what `GET /apis` and `GET /apis/dashboard.grafana.app` tell about the group.
+fn group() -> Value {
     let versions = ["v1beta1", "v1", "v2beta1", "v2"]
         .map(|version| json!({"groupVersion": format!("dashboard.grafana.app/{version}"), "version": version}));
-    let group = json!({"name": "dashboard.grafana.app", "versions": versions, "preferredVersion": versions[1]});
-    Reply::json(200, json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": [group]}))
+    json!({
+        "kind": "APIGroup", "apiVersion": "v1", "name": "dashboard.grafana.app", "versions": versions,
+        "preferredVersion": versions[1],
+    })
 }
 
 /// `/apis/dashboard.grafana.app/<version>/namespaces/<ns>/dashboards/<uid>`, facts 1.3.
@@ -180,7 +188,11 @@ fn resource(world: &World, path: &str) -> Reply {
     };
     let mut object = match (stored.is_schema2(), version.starts_with("v2")) {
         (true, true) => stored.content.clone(),
-        (true, false) => json!({"spec": convert::to_classic(&stored.content)}),
+        // mcp-grafana reads here which version is stored (its tools/dashboard.go).
+        (true, false) => json!({
+            "spec": convert::to_classic(&stored.content),
+            "status": {"conversion": {"failed": false, "storedVersion": "v2"}},
+        }),
         (false, false) => json!({"spec": stored.content}),
         // Stored in v1 and asked for in v2: real servers convert; nobody here asks for it.
         (false, true) => return not_found(),
