@@ -1,7 +1,6 @@
 //! `grafana-shot DASHBOARD PANEL > p.png`: a panel of Grafana as a picture, or a clear no.
 
-use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use prometheus_telegram::cli::{self, Args, FAILED, Failure};
@@ -127,7 +126,7 @@ fn draw(grafana: &Grafana, options: &Options, of: &Dashboard, name: &str, mut sh
     shot.variables.extend(picked);
     if options.dry_run {
         let line = format!("{}{}\n", grafana.root(), shot.path(of, id));
-        return write_out(line.as_bytes());
+        return write(&Output::Stdout, line.as_bytes());
     }
     let words = format!("grafana-shot: drawing {:?}, at most {} s:", panel.title, shot.patience().as_secs());
     let progress = (!options.quiet && io::stderr().is_terminal()).then(|| Progress::start(words, io::stderr()));
@@ -137,10 +136,12 @@ fn draw(grafana: &Grafana, options: &Options, of: &Dashboard, name: &str, mut sh
     for note in &picture.notes {
         log::warn!("{note}");
     }
-    match &options.output {
-        Output::Stdout => write_out(&picture.png),
-        Output::File(path) => write_whole(path, &picture.png),
-    }
+    write(&options.output, &picture.png)
+}
+
+fn write(output: &Output, bytes: &[u8]) -> anyhow::Result<ExitCode> {
+    output.write(bytes, &mut io::stdout().lock()).map_err(|err| cannot_write(&output.to_string(), &err))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn refuse_terminal(options: &Options) -> anyhow::Result<()> {
@@ -148,24 +149,6 @@ fn refuse_terminal(options: &Options) -> anyhow::Result<()> {
         return Err(Failure::misuse("a picture is not for a terminal").hint("add > p.png, or -o p.png").into());
     }
     Ok(())
-}
-
-fn write_out(bytes: &[u8]) -> anyhow::Result<ExitCode> {
-    let mut out = io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).map_err(|err| cannot_write("stdout", &err))?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// A reader of the file sees the old picture or the new one, never a part.
-fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<ExitCode> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(format!(".{}.part", std::process::id()));
-    let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
-    written.map_err(|err| {
-        let _ = std::fs::remove_file(&part);
-        cannot_write(&path.display().to_string(), &err)
-    })?;
-    Ok(ExitCode::SUCCESS)
 }
 
 fn cannot_write(what: &str, err: &io::Error) -> Failure {

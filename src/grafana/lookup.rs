@@ -200,16 +200,21 @@ fn ambiguous_dashboard(name: &str, fitting: &[&Hit]) -> Error {
 }
 
 fn in_folder(hit: &Hit) -> String {
-    format!("{} ({}/{})", hit.uid, hit.folder(), hit.title)
+    one_line(format!("{} ({}/{})", hit.uid, hit.folder(), hit.title))
 }
 
 fn described(panel: &Panel) -> String {
     let id = panel.id.map(|id| id.to_string()).unwrap_or("no id".to_owned());
     let title = if panel.title.is_empty() { "no title" } else { &panel.title };
-    match panel.heading().as_str() {
+    one_line(match panel.heading().as_str() {
         "" => format!("{id} ({title})"),
         heading => format!("{id} ({heading} / {title})"),
-    }
+    })
+}
+
+/// Titles can hold anything.
+fn one_line(text: String) -> String {
+    text.replace(|c: char| c.is_control(), " ")
 }
 
 fn listed(names: impl ExactSizeIterator<Item = String>) -> String {

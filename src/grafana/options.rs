@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use lexopt::Arg;
 
 use super::error::{Error, Kind};
+use super::output::Output;
 use super::when::{self, End};
 use super::{Form, Link, Login, Meaning, Settings, Shot, Size, Theme};
 use crate::cli::{Args, Failure};
@@ -25,15 +26,6 @@ pub enum Target {
     Link(Box<Link>, Option<String>),
     /// A dashboard and a panel.
     Named(String, String),
-}
-
-/// Where the picture goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Must not be a terminal.
-    Stdout,
-    /// Appears whole or not at all.
-    File(PathBuf),
 }
 
 /// One call.

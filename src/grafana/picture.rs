@@ -170,3 +170,56 @@ fn is_login_page(text: &str) -> bool {
     let html = text.contains("<html") || text.contains("<!doctype html");
     html && (text.contains("type=\"password\"") || text.contains("login") || text.contains("sign in"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One pixel; the checksums are not read.
+    fn small() -> Vec<u8> {
+        let mut png = SIGNATURE.to_vec();
+        for (kind, data) in
+            [(b"IHDR", &[0, 0, 0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0][..]), (b"IDAT", &[1, 2]), (b"IEND", &[])]
+        {
+            png.extend((data.len() as u32).to_be_bytes());
+            png.extend(kind);
+            png.extend(data);
+            png.extend([0; 4]);
+        }
+        png
+    }
+
+    #[test]
+    fn no_part_of_a_picture_passes_and_nothing_panics() {
+        let png = small();
+        let wanted = Size { width: 1, height: 1 };
+        assert_eq!(check(&png, "image/png", wanted), Ok(wanted));
+        assert_eq!(check(&png, "IMAGE/PNG; charset=x", wanted), Ok(wanted));
+        for end in 0..png.len() {
+            assert_eq!(check(&png[..end], "image/png", wanted).unwrap_err().kind(), Kind::NotPicture, "{end}");
+        }
+        for at in 0..png.len() {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut other = png.clone();
+                other[at] = value;
+                let _ = check(&other, "image/png", wanted);
+            }
+        }
+    }
+
+    #[test]
+    fn texts_in_place_of_a_picture_are_named() {
+        let wanted = Size { width: 1, height: 1 };
+        for (body, kind, words) in [
+            ("", Kind::NotPicture, "empty"),
+            ("Grafana Image Renderer", Kind::NotPicture, "front page"),
+            ("<html><a href=/login>Sign in</a></html>", Kind::Denied, "login page"),
+            ("<html>no\nsuch page</html>", Kind::NotPicture, "\"<html>no such page</html>\""),
+            ("%PDF-1.4 login", Kind::NotPicture, "%PDF"),
+        ] {
+            let err = check(body.as_bytes(), "image/png", wanted).unwrap_err();
+            assert_eq!(err.kind(), kind, "{body}");
+            assert!(err.to_string().contains(words) && err.hint().is_some(), "{err}");
+        }
+    }
+}

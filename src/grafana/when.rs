@@ -8,8 +8,11 @@ use regex::Regex;
 
 use super::error::{Error, Kind};
 
-/// Epoch numbers below this are seconds (up to the year 5138), above it milliseconds (from March 1973).
-const SECONDS_END: i64 = 100_000_000_000;
+/// Epoch numbers from here are milliseconds (March 1973), below it seconds (up to the year 5138).
+const MILLISECONDS: i64 = 100_000_000_000;
+
+/// Numbers below this (in seconds, March 1973) are `2026` or `20261122` and meant otherwise.
+const SECONDS: i64 = 100_000_000;
 
 /// Which end of a time range: a date as the end includes its whole day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +32,13 @@ pub fn moment(text: &str, end: End, zone: &TimeZone) -> Result<String, Error> {
     if let Ok(ago) = ago(text) {
         return Ok(ago);
     }
-    if let Ok(number) = text.parse::<i64>() {
-        return Ok(if number.abs() < SECONDS_END { number * 1000 } else { number }.to_string());
-    }
-    match absolute(text, end, zone) {
-        Some(time) => Ok(time.as_millisecond().to_string()),
+    let milliseconds = match text.parse::<i64>() {
+        Ok(number) if number >= MILLISECONDS => Some(number),
+        Ok(number) => (number >= SECONDS).then_some(number * 1000),
+        Err(_) => absolute(text, end, zone).map(|time| time.as_millisecond()),
+    };
+    match milliseconds {
+        Some(number) => Ok(number.to_string()),
         None => Err(Error::new(Kind::Misuse, format!("{text:?} is no point in time"))
             .with_hint("write now-6h, 6h, 2026-11-22, \"2026-11-22 15:30\", 2026-11-22T15:30:00Z, or epoch seconds")),
     }

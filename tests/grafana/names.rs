@@ -158,3 +158,16 @@ fn clones_of_repeated_panels_become_source_and_value() {
     chosen.picture();
     assert_eq!(chosen.err, "");
 }
+
+/// A title is what somebody else wrote: it must not break the one line of an error, nor reach the terminal raw.
+#[test]
+fn titles_with_line_ends_do_not_break_the_message() {
+    let content = json!({"title": "Odd", "panels": [
+        {"id": 1, "type": "stat", "title": "a\nb\u{1b}[31m"}, {"id": 2, "type": "stat", "title": "a\nc"},
+    ]});
+    let standin = Standin::start(Setup::new(Generation::V10, vec![Stored::from_json(&content, "odd", Some("f\ng"))]));
+    let done = shot(&standin, ["odd", "a"]);
+    done.refused(65, &["1 (a b [31m)", "2 (a c)"]);
+    assert!(!done.err.contains('\u{1b}'), "{:?}", done.err);
+    shot(&standin, ["Oddy", "a"]).refused(3, &["odd (f g/Odd)"]);
+}

@@ -89,7 +89,7 @@ fn options_become_parameters() {
 #[test]
 fn misuse_is_2_and_says_what_is_wrong() {
     let standin = own(Generation::V10);
-    let table: [(&[&str], &str); 30] = [
+    let table: [(&[&str], &str); 33] = [
         (&[], "a dashboard is missing"),
         (&["web-shop"], "a panel is missing"),
         (&["web-shop", "3", "4"], "one word too many"),
@@ -110,6 +110,9 @@ fn misuse_is_2_and_says_what_is_wrong() {
         (&["--tz", "Mars/Base", "web-shop", "3"], "no time zone \"Mars/Base\""),
         (&["--from", "yesterday", "web-shop", "3"], "\"yesterday\" is no point in time"),
         (&["--from", "99999999999999999999", "web-shop", "3"], "no point in time"),
+        (&["--from", "2024", "web-shop", "3"], "\"2024\" is no point in time"),
+        (&["--from", "20240101", "web-shop", "3"], "no point in time"),
+        (&["--to", "-5", "web-shop", "3"], "no point in time"),
         (&["--since", "now-6h", "web-shop", "3"], "no length of time"),
         (&["--since", "6h", "--from", "now-1h", "web-shop", "3"], "excludes"),
         (&["--from", "2024-01-02", "--to", "2024-01-01", "--tz", "UTC", "web-shop", "3"], "ends before it starts"),
@@ -266,6 +269,20 @@ fn a_file_is_written_whole_and_verbose_tells_the_requests() {
     assert!(!done.err.contains("glsa_"), "{}", done.err);
     let dash = shot(&standin, ["-o", "-", "web-shop", "3"]);
     dash.picture();
+    // A link stays one, and a pipe is written to: as root, a rename would replace /dev/null itself.
+    let link = directory.join("link.png");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    std::fs::write(&path, "old").unwrap();
+    assert_eq!(shot(&standin, ["-o", link.to_str().unwrap(), "web-shop", "3"]).code, 0);
+    assert!(link.is_symlink() && std::fs::read(&path).unwrap().starts_with(b"\x89PNG"));
+    let fifo = directory.join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let fifo = fifo.clone();
+        move || std::fs::read(fifo).unwrap()
+    });
+    assert_eq!(shot(&standin, ["-o", fifo.to_str().unwrap(), "web-shop", "3"]).code, 0);
+    assert!(reader.join().unwrap().starts_with(b"\x89PNG"));
 }
 
 /// `script` of util-linux gives the tool a terminal.
