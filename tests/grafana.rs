@@ -19,6 +19,8 @@ mod names;
 mod options;
 #[path = "grafana/pictures.rs"]
 mod pictures;
+#[path = "grafana/relay.rs"]
+mod relay;
 #[path = "grafana/standin/mod.rs"]
 mod standin;
 #[path = "grafana/tool.rs"]

@@ -1,11 +1,9 @@
 //! Everything that can go wrong before and while a picture is drawn: the right exit code, a line that says what to do,
 //! nothing on stdout.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-
+use crate::relay;
 use crate::standin::{Fault, Generation, Setup, Standin};
-use crate::tool::{Shot, own, own_dashboards, shot};
+use crate::tool::{Shot, directory, own, own_dashboards, shot, skip};
 
 fn broken(generation: Generation, fault: Fault) -> Standin {
     Standin::start(Setup { fault: Some(fault), ..Setup::new(generation, own_dashboards()) })
@@ -127,10 +125,10 @@ fn a_login_that_sees_nothing_is_told_so() {
 fn a_server_that_is_not_there_or_elsewhere() {
     let nobody = Shot::bare().env("GRAFANA_URL", "http://127.0.0.1:9").args(["x", "3"]).run();
     nobody.refused(7, &["cannot reach http://127.0.0.1:9", "is Grafana running"]);
-    let plain = says("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    let plain = relay::saying("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     let tls = Shot::bare().env("GRAFANA_URL", &format!("https://{plain}")).args(["x", "3"]).run();
     tls.refused(7, &["cannot reach https://", "is the port really https"]);
-    let other = says("220 mail.example.org ESMTP\r\n");
+    let other = relay::saying("220 mail.example.org ESMTP\r\n");
     Shot::bare().env("GRAFANA_URL", &format!("http://{other}")).args(["x", "3"]).run().refused(7, &["cannot reach"]);
     let standin =
         Standin::start(Setup { sub_path: "/grafana".into(), ..Setup::new(Generation::V10, own_dashboards()) });
@@ -146,7 +144,7 @@ fn a_server_that_is_not_there_or_elsewhere() {
 #[test]
 fn a_picture_that_cannot_be_written_is_an_error_and_leaves_nothing() {
     let standin = own(Generation::V10);
-    let directory = crate::tool::directory("write");
+    let directory = directory("write");
     let missing = directory.join("no/such/p.png");
     shot(&standin, ["-o", missing.to_str().unwrap(), "web-shop", "3"]).refused(1, &["cannot write", "p.png"]);
     let target = directory.join("p.png");
@@ -157,45 +155,11 @@ fn a_picture_that_cannot_be_written_is_an_error_and_leaves_nothing() {
     assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1, "no part of a picture stays");
 }
 
-/// A server that answers every connection with these words, and its address.
-fn says(words: &'static str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || {
-        for connection in listener.incoming() {
-            let mut connection = connection.unwrap();
-            let _ = connection.read(&mut [0; 4096]);
-            let _ = connection.write_all(words.as_bytes());
-        }
-    });
-    address
-}
-
 /// A proxy that breaks off before the end of a picture.
 #[test]
 fn a_connection_that_breaks_off() {
     let standin = own(Generation::V13);
-    let behind = standin.url.strip_prefix("http://").unwrap().to_owned();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for connection in listener.incoming() {
-            let mut connection = connection.unwrap();
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                connection.read_exact(&mut byte).unwrap();
-                request.push(byte[0]);
-            }
-            let request = String::from_utf8(request).unwrap().replacen("\r\n", "\r\nConnection: close\r\n", 1);
-            let mut server = TcpStream::connect(&behind).unwrap();
-            server.write_all(request.as_bytes()).unwrap();
-            let mut reply = Vec::new();
-            server.read_to_end(&mut reply).unwrap();
-            let end = if request.starts_with("GET /render/") { reply.len() - 100 } else { reply.len() };
-            connection.write_all(&reply[..end]).unwrap();
-        }
-    });
+    let address = relay::breaking_off(&standin);
     let call = Shot::at(&standin).env("GRAFANA_URL", &format!("http://{address}")).args(["web-shop", "3"]);
     call.run().refused(7, &["cannot reach http://127.0.0.1", "hint: "]);
 }
@@ -211,4 +175,23 @@ fn the_table_has_every_failure_of_the_stand_in() {
     {
         assert_eq!(Generation::parse(name), Some(generation));
     }
+}
+
+#[test]
+fn certificates_are_checked_against_the_authority_that_is_named() {
+    let directory = directory("tls");
+    let Some([authority, certificate, key]) = relay::certificates(&directory) else {
+        return skip("certificates", "no openssl(1) that makes them");
+    };
+    let standin = own(Generation::V13);
+    let url = format!("https://{}", relay::with_tls(&standin, &certificate, &key));
+    let call =
+        |more: &[&str]| Shot::at(&standin).env("GRAFANA_URL", &url).args(more.iter().copied()).args(["web-shop", "3"]);
+    call(&[]).run().refused(7, &["cannot reach https://", "UnknownIssuer", "--cacert FILE"]);
+    assert_eq!(standin.seen().len(), 0, "the token must not go to who cannot prove itself");
+    call(&["--cacert", authority.to_str().unwrap()]).run().picture();
+    call(&[]).env("GRAFANA_CA", authority.to_str().unwrap()).run().picture();
+    call(&["--insecure"]).run().picture();
+    call(&["--cacert", certificate.to_str().unwrap()]).run().refused(7, &["--cacert FILE"]);
+    call(&["--cacert", key.to_str().unwrap()]).run().refused(2, &["cannot use the certificates", "there are none"]);
 }
