@@ -30,12 +30,13 @@ fn clone_id(name: &str) -> Option<u64> {
 
 /// What a person may want to know who draws a repeated panel without saying for which value.
 pub fn hint(panel: &Panel, variables: &[(String, String)]) -> Option<String> {
-    let missing: Vec<&str> = [&panel.repeat, &panel.row_repeat]
+    let mut missing: Vec<&str> = [&panel.repeat, &panel.row_repeat]
         .into_iter()
         .flatten()
         .map(String::as_str)
         .filter(|name| variables.iter().all(|(given, _)| given != name))
         .collect();
+    missing.dedup();
     if missing.is_empty() {
         return None;
     }

@@ -10,7 +10,7 @@ fn broken(generation: Generation, fault: Fault) -> Standin {
 }
 
 /// The table of facts 1.5 and what is around it: fault, exit code, words that must be said.
-const FAULTS: [(Fault, i32, &[&str]); 19] = [
+const FAULTS: [(Fault, i32, &[&str]); 21] = [
     (Fault::NoRenderer, 5, &["no image renderer is installed", "server_url", "callback_url"]),
     (Fault::SilentlyNoRenderer, 5, &["no image renderer is installed"]),
     (Fault::Limit, 6, &["too many pictures", "concurrent_render_request_limit"]),
@@ -27,6 +27,8 @@ const FAULTS: [(Fault, i32, &[&str]); 19] = [
     (Fault::CutPicture, 8, &["cut off"]),
     (Fault::Empty, 8, &["empty"]),
     (Fault::WrongType, 8, &["application/octet-stream"]),
+    (Fault::BadParameters, 2, &["400 \"Render parameters error\""]),
+    (Fault::Forbidden, 4, &["403", "role Viewer"]),
     (Fault::Hang, 6, &["within 7 s", "--timeout"]),
     (Fault::ApiBroken, 1, &["500", "Search failed"]),
     (Fault::NotGrafana, 7, &["/api/health must answer in JSON"]),

@@ -172,6 +172,9 @@ fn repeats_and_duplicates_are_resolved_or_refused_with_candidates() {
         shot(&standin, ["v2tabsfixture", "Requests"])
             .refused(65, &["1 (", "Traffic / Requests", "5 (", "Host $host / Requests"]);
         shot(&standin, ["v2tabsfixture", "Shared graph"]).picture();
+        // Panel and row repeat by the same variable: said once.
+        let both = shot(&standin, ["v2tabsfixture", "4"]);
+        assert!(both.err.trim_end().ends_with("repeats by $host: pick one by --var host=VALUE"), "{}", both.err);
     }
 }
 

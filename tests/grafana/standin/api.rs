@@ -141,6 +141,18 @@ fn folder_uid(title: &str) -> String {
 /// Facts 1.2 and 1.3.
 fn dashboard(world: &World, uid: &str) -> Reply {
     let Some(stored) = world.dashboard(uid) else { return message(404, "Dashboard not found") };
+    if world.setup.fault == Some(Fault::Forbidden) {
+        return match world.setup.generation {
+            Generation::V8 => message(403, "Access denied to this dashboard"),
+            _ => Reply::json(
+                403,
+                json!({
+                    "accessErrorId": "ACE0000000000", "title": "Access denied",
+                    "message": "You'll need additional permissions to perform this action. Permissions needed: dashboards:read",
+                }),
+            ),
+        };
+    }
     let generation = world.setup.generation;
     let content = match (stored.is_schema2(), generation) {
         // Before v2 there was none.

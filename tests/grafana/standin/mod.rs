@@ -77,6 +77,10 @@ pub enum Fault {
     WrongType,
     /// The renderer makes it at least 1000x500 (facts 1.5, R5).
     Clamped,
+    /// 400, as for numbers and themes that it does not take.
+    BadParameters,
+    /// The dashboard may not be seen; the picture would be of the error page (facts 0.3).
+    Forbidden,
     /// No answer for as long as the client waits.
     Hang,
     /// An error in the API: 500.
@@ -86,7 +90,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [(&str, Fault); 20] = [
+    pub const ALL: [(&str, Fault); 22] = [
         ("no-renderer", Fault::NoRenderer),
         ("silently-no-renderer", Fault::SilentlyNoRenderer),
         ("limit", Fault::Limit),
@@ -104,6 +108,8 @@ impl Fault {
         ("empty", Fault::Empty),
         ("wrong-type", Fault::WrongType),
         ("clamped", Fault::Clamped),
+        ("bad-parameters", Fault::BadParameters),
+        ("forbidden", Fault::Forbidden),
         ("hang", Fault::Hang),
         ("api-broken", Fault::ApiBroken),
         ("not-grafana", Fault::NotGrafana),

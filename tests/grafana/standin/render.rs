@@ -165,12 +165,13 @@ fn faulty(world: &World, seen: &Seen, fault: Fault) -> Reply {
                 Size { width: size.width.clamp(1000, 3000), height: size.height.clamp(500, 3000), scale },
             )
         }
+        Fault::BadParameters => html(400, "Render parameters error"),
         Fault::Hang => {
             // Longer than the client waits in the test that uses it (1 s x 2 + 5 s).
             std::thread::sleep(std::time::Duration::from_secs(9));
             html(500, "Rendering failed.")
         }
-        Fault::ApiBroken | Fault::NotGrafana => asked(),
+        Fault::ApiBroken | Fault::NotGrafana | Fault::Forbidden => asked(),
     }
 }
 
