@@ -185,7 +185,7 @@ impl Grafana {
                 Err(err) if err.again().is_some() => err,
                 done => return done,
             };
-            let wait = err.again().unwrap_or_default().max(pause).min(LONGEST_PAUSE);
+            let wait = pause_before_retry(err.again().unwrap_or_default(), pause);
             log::info!("{err}; trying again in {} s", wait.as_secs_f32());
             std::thread::sleep(wait);
             pause *= 2;
@@ -213,6 +213,11 @@ impl Grafana {
     fn redacted(&self, text: &str) -> String {
         self.secrets.iter().fold(text.to_owned(), |text, secret| secret.redact(&text))
     }
+}
+
+/// As long as the server asks, at least as long as we would wait anyway, and never so long that a person gives up.
+fn pause_before_retry(asked: Duration, ours: Duration) -> Duration {
+    asked.max(ours).min(LONGEST_PAUSE)
 }
 
 fn authorization(login: &Login) -> Option<String> {
@@ -283,5 +288,33 @@ pub(super) fn excerpt(text: &str) -> String {
     match line.char_indices().nth(160) {
         Some((end, _)) => format!("{:?}...", &line[..end]),
         None => format!("{line:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_asks_for_patience_gets_it_within_reason() {
+        for (asked, ours, wait) in [(0, 1, 1), (5, 1, 5), (5, 8, 8), (86_400, 1, 30), (0, 64, 30)] {
+            let seconds = Duration::from_secs;
+            assert_eq!(pause_before_retry(seconds(asked), seconds(ours)), seconds(wait), "{asked} {ours}");
+        }
+    }
+
+    #[test]
+    fn a_login_in_the_address_is_taken_out_of_it() {
+        let (address, login) = root("https://me:p%40ss@g.example:8443/grafana/?x=1#y").unwrap();
+        assert_eq!(address, "https://g.example:8443/grafana");
+        let Some(Login::Password(user, password)) = login else { panic!("{login:?}") };
+        assert_eq!((user.as_str(), password.expose()), ("me", "p@ss"));
+        assert!(!format!("{:?}", root("https://me:s3cret@").unwrap_err()).contains("s3cret"));
+    }
+
+    #[test]
+    fn a_text_from_outside_becomes_a_short_line() {
+        assert_eq!(excerpt(" a\n\tb\u{1b}[31m "), "\"a b [31m\"");
+        assert_eq!(excerpt(&"ü".repeat(500)).chars().count(), 165);
     }
 }

@@ -45,7 +45,8 @@ impl Kind {
     }
 }
 
-/// A failure: `Display` is one line that is fit for a chat, [`Error::hint`] says what to do.
+/// A failure: `Display` is one line that is fit for a chat. [`Error::hint`] says what to do in the words of
+/// `grafana-shot`'s options, to a person who can set up Grafana.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: Kind,

@@ -149,6 +149,7 @@ fn a_picture_that_cannot_be_written_is_an_error_and_leaves_nothing() {
     let directory = directory("write");
     let missing = directory.join("no/such/p.png");
     shot(&standin, ["-o", missing.to_str().unwrap(), "web-shop", "3"]).refused(1, &["cannot write", "p.png"]);
+    shot(&standin, ["-o", "/dev/full", "web-shop", "3"]).refused(1, &["cannot write /dev/full"]);
     let target = directory.join("p.png");
     std::fs::write(&target, "old").unwrap();
     let standin = broken(Generation::V10, Fault::CutPicture);
@@ -196,4 +197,14 @@ fn certificates_are_checked_against_the_authority_that_is_named() {
     call(&["--insecure"]).run().picture();
     call(&["--cacert", certificate.to_str().unwrap()]).run().refused(7, &["--cacert FILE"]);
     call(&["--cacert", key.to_str().unwrap()]).run().refused(2, &["cannot use the certificates", "there are none"]);
+}
+
+#[test]
+fn a_server_that_asks_for_patience_gets_it() {
+    let address =
+        relay::saying("HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let call = Shot::bare().env("GRAFANA_URL", &format!("http://{address}")).args(["--retries", "1", "--list"]);
+    let done = call.run();
+    done.refused(6, &["503"]);
+    assert!(done.err.contains("trying again in 2 s"), "{}", done.err);
 }

@@ -56,6 +56,7 @@ fn rows_of_the_old_schema_and_tabs_of_the_new_one() {
         for (panel, id) in [("Traffic", "21"), ("#1", "21"), ("Links/Loss", "22"), ("Notes", "24"), ("Power", "26")] {
             assert_eq!(drawn(&standin, &["city-net", panel]), id, "{generation:?} {panel}");
         }
+        assert_eq!(drawn(&standin, &["city-network", "21"]), "21", "the slug");
         let detours = standin.seen().iter().filter(|seen| seen.path().starts_with("/apis/")).count();
         assert_eq!(detours > 0, generation == Generation::V12, "the 406 detour is for 12.0 to 12.3");
     }
