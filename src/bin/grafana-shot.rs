@@ -97,6 +97,9 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
                 Failure::misuse("the link is of a whole dashboard")
                     .hint("add the panel after it, or copy the link of a panel")
             })?;
+            if !grafana.is_known_as(&link.root) {
+                log::warn!("the link is of {}, the picture of {} (GRAFANA_URL)", link.root, grafana.root());
+            }
             let dashboard = grafana.dashboard(&link.uid)?;
             draw(&grafana, &options, &dashboard, panel, shot)
         }

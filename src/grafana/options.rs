@@ -91,20 +91,11 @@ impl Options {
             Target::Link(link, _) => Some(link),
             _ => None,
         };
-        let url = match (&config.grafana_url, link) {
-            (Some(url), link) => {
-                if let Some(link) = link.filter(|link| link.root != *url) {
-                    log::debug!("the link is of {}, the picture comes from GRAFANA_URL", link.root);
-                }
-                url.clone()
-            }
-            (None, Some(link)) => link.root.clone(),
-            (None, None) => {
-                return Err(Failure::misuse("it is not said where grafana is")
-                    .hint("set GRAFANA_URL, or grafana_url in the configuration file")
-                    .into());
-            }
-        };
+        // The token is for the configured server, so a pasted link must not name another one.
+        let url = config.grafana_url.clone().or(link.map(|link| link.root.clone())).ok_or_else(|| {
+            Failure::misuse("it is not said where grafana is")
+                .hint("set GRAFANA_URL, or grafana_url in the configuration file")
+        })?;
         Ok(Settings {
             url,
             login: self.login(config)?,

@@ -78,11 +78,13 @@ pub struct Picture {
     pub notes: Vec<String>,
 }
 
-/// What `GET /api/frontend/settings` says about the renderer; both in V8 and V13 (facts 0.5).
+/// What `GET /api/frontend/settings` says; both in V8 and V13 (facts 0.5).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct FrontendSettings {
     renderer_available: Option<bool>,
+    /// `root_url` of grafana.ini: what stands in the browser of people.
+    app_url: Option<String>,
 }
 
 impl Shot {
@@ -145,12 +147,22 @@ impl Grafana {
 
     /// Grafana's own page asks the same before it offers "Export as image". A server that does not tell is believed able.
     fn check_renderer(&self) -> Result<(), Error> {
-        match self.json("/api/frontend/settings", "the settings") {
-            Ok(FrontendSettings { renderer_available: Some(false) }) => Err(picture::no_renderer()),
+        match self.settings() {
+            Ok(settings) if settings.renderer_available == Some(false) => Err(picture::no_renderer()),
             Ok(_) => Ok(()),
             Err(err) if matches!(err.kind(), Kind::NotFound | Kind::Failed) => Ok(()),
             Err(err) => Err(err),
         }
+    }
+
+    fn settings(&self) -> Result<FrontendSettings, Error> {
+        self.json("/api/frontend/settings", "the settings")
+    }
+
+    /// Whether this Grafana believes to be at that address too: inside a network it often has another one.
+    pub fn is_known_as(&self, root: &str) -> bool {
+        let known = |url: Option<String>| url.is_some_and(|url| url.trim_end_matches('/') == root);
+        root == self.root() || self.settings().is_ok_and(|settings| known(settings.app_url))
     }
 
     fn draw(&self, path: &str, shot: &Shot) -> Result<(Vec<u8>, Size), Error> {

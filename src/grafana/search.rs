@@ -33,7 +33,7 @@ pub struct Hit {
 impl Hit {
     /// The folder's title. For dashboards in the root the search says nothing.
     pub fn folder(&self) -> &str {
-        self.folder_title.as_deref().unwrap_or(ROOT_FOLDER)
+        self.folder_title.as_deref().filter(|title| !title.is_empty()).unwrap_or(ROOT_FOLDER)
     }
 
     /// The last part of the page's path.

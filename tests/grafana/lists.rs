@@ -1,11 +1,9 @@
 //! What `--list` prints, and how much it costs.
 
-use std::io::Write;
-
 use serde_json::{Value, json};
 
 use crate::standin::{Generation, Setup, Standin, Stored};
-use crate::tool::{own, shot};
+use crate::tool::{own, past_the_harness, shot};
 
 #[test]
 fn dashboards_as_tabs_and_as_json() {
@@ -132,5 +130,5 @@ fn timed(standin: &Standin, args: &str) -> (String, u32) {
 /// Printed and not asserted: times on a machine that others use too say little. Past the harness, which keeps what
 /// passing tests print.
 fn report(what: &str, milliseconds: u32) {
-    let _ = writeln!(std::io::stderr(), "grafana-shot: {what}: {milliseconds} ms of our own time");
+    past_the_harness(&format!("grafana-shot: {what}: {milliseconds} ms of our own time"));
 }

@@ -189,8 +189,20 @@ fn links_from_the_browser() {
 fn the_token_goes_to_the_configured_server_only() {
     let (ours, theirs) = (own(Generation::V10), own(Generation::V10));
     let link = format!("{}/d/web-shop/x?viewPanel=3", theirs.url);
-    shot(&ours, ["--url", &link]).picture();
+    let done = shot(&ours, ["--url", &link]);
+    done.picture();
+    assert!(
+        done.err.contains(&format!("warning: the link is of {}, the picture of {}", theirs.url, ours.url)),
+        "{}",
+        done.err
+    );
     assert_eq!((ours.pictures().len(), theirs.seen().len()), (1, 0), "a pasted link must not get the token");
+    // A server that is known to people by that address is the right one.
+    let root_url = Some("https://grafana.example.org".to_owned());
+    let inside = Standin::start(Setup { root_url, ..Setup::new(Generation::V10, own_dashboards()) });
+    let done = shot(&inside, ["--url", "https://grafana.example.org/d/web-shop/x?viewPanel=3"]);
+    done.picture();
+    assert_eq!(done.err, "");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Running `grafana-shot` and looking at what it did.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -138,6 +139,10 @@ pub fn directory(name: &str) -> PathBuf {
 /// Says loudly, past the harness that keeps what passing tests print, that something was not tried. `scripts/test`
 /// counts these lines.
 pub fn skip(what: &str, why: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "SKIPPED: grafana: {what}: {why}");
+    past_the_harness(&format!("SKIPPED: grafana: {what}: {why}"));
+}
+
+/// A whole line, at the start of one.
+pub fn past_the_harness(words: &str) {
+    let _ = std::io::stderr().write_all(format!("\n{words}\n").as_bytes());
 }

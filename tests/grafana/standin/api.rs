@@ -78,6 +78,7 @@ fn settings(world: &World) -> Reply {
     let available = world.setup.fault != Some(Fault::NoRenderer);
     let mut settings = json!({
         "rendererAvailable": available, "rendererVersion": if available { "3.12.9" } else { "" },
+        "appUrl": format!("{}/", world.setup.root_url.as_ref().unwrap_or(&world.root)),
         "appSubUrl": world.setup.sub_path, "buildInfo": {"version": world.setup.generation.version()},
     });
     // Since 10.2.3 (mcp-grafana, GrafanaNamespace); of organisation 1 it is "default" (facts 1.3).

@@ -170,6 +170,8 @@ pub struct Setup {
     pub org: u64,
     /// Like `/grafana`.
     pub sub_path: String,
+    /// `root_url` of grafana.ini, where it is not the address of this server.
+    pub root_url: Option<String>,
     pub dashboards: Vec<Stored>,
     /// Send these bytes as every picture.
     pub raw: Option<Vec<u8>>,
@@ -186,6 +188,7 @@ impl Setup {
             token: Some("glsa_standin_token".to_owned()),
             org: 1,
             sub_path: String::new(),
+            root_url: None,
             dashboards,
             raw: None,
             browser: None,
