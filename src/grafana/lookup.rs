@@ -33,7 +33,7 @@ pub enum Miss<'a, T> {
     Ambiguous(Vec<&'a T>),
 }
 
-/// A dashboard by title, `folder/title`, slug, or a part that only one has. The first rule that fits anything decides.
+/// A dashboard by title, `folder/title`, slug, or a part that only one has.
 pub fn dashboard_named<'a>(hits: &'a [Hit], name: &str) -> Result<&'a Hit, Miss<'a, Hit>> {
     let lower = name.to_lowercase();
     let path = |hit: &Hit| format!("{}/{}", hit.folder(), hit.title);
@@ -45,7 +45,8 @@ pub fn dashboard_named<'a>(hits: &'a [Hit], name: &str) -> Result<&'a Hit, Miss<
         &|hit| hit.slug().is_some_and(|slug| slug.contains(&lower)),
         &|hit| path(hit).to_lowercase().contains(&lower),
     ];
-    first_rule(hits, &rules).unwrap_or_else(|| Err(Miss::Unknown(nearest(hits, name, |hit| hit.title.clone()))))
+    let likeness = |hit: &Hit| alike(&hit.title, &lower).max(alike(&hit.uid, &lower));
+    decide(hits, name, &rules).unwrap_or_else(|| Err(Miss::Unknown(nearest(hits, likeness))))
 }
 
 /// A panel by id (`3`, `panel-3`), `#3` (the third as seen), title, `row/title`, or a part of these that only one has.
@@ -64,13 +65,17 @@ pub fn panel_named<'a>(panels: &'a [Panel], name: &str) -> Result<&'a Panel, Mis
         &|panel| panel.title.to_lowercase().contains(&lower),
         &|panel| path(panel).to_lowercase().contains(&lower),
     ];
-    first_rule(panels, &rules).unwrap_or_else(|| Err(Miss::Unknown(nearest(panels, name, |panel| panel.title.clone()))))
+    // A number is no part of a title: whoever asks for 99 must not get "p99 latency".
+    let rules = if id.is_some() || place.is_some() { &rules[..2] } else { &rules[..] };
+    let likeness = |panel: &Panel| alike(&panel.title, &lower);
+    decide(panels, name, rules).unwrap_or_else(|| Err(Miss::Unknown(nearest(panels, likeness))))
 }
 
 type Found<'a, T> = Result<&'a T, Miss<'a, T>>;
 
-fn first_rule<'a, T>(all: &'a [T], rules: &[&dyn Fn(&T) -> bool]) -> Option<Found<'a, T>> {
-    rules.iter().find_map(|rule| {
+/// The first rule that fits anything decides. An empty name would be a part of every other.
+fn decide<'a, T>(all: &'a [T], name: &str, rules: &[&dyn Fn(&T) -> bool]) -> Option<Found<'a, T>> {
+    rules.iter().filter(|_| !name.is_empty()).find_map(|rule| {
         let fitting: Vec<&T> = all.iter().filter(|one| rule(one)).collect();
         match fitting.as_slice() {
             [] => None,
@@ -80,9 +85,11 @@ fn first_rule<'a, T>(all: &'a [T], rules: &[&dyn Fn(&T) -> bool]) -> Option<Foun
     })
 }
 
-fn nearest<'a, T>(all: &'a [T], name: &str, title: impl Fn(&T) -> String) -> Vec<&'a T> {
-    let name = name.to_lowercase();
-    let likeness = |one: &T| strsim::jaro_winkler(&title(one).to_lowercase(), &name);
+fn alike(name: &str, lower: &str) -> f64 {
+    strsim::jaro_winkler(&name.to_lowercase(), lower)
+}
+
+fn nearest<T>(all: &[T], likeness: impl Fn(&T) -> f64) -> Vec<&T> {
     let mut scored: Vec<(f64, &T)> = all.iter().map(|one| (likeness(one), one)).filter(|(s, _)| *s >= ALIKE).collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));
     scored.into_iter().take(3).map(|(_, one)| one).collect()

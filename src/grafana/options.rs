@@ -250,6 +250,9 @@ impl Reader {
 
     fn target(&mut self) -> anyhow::Result<Target> {
         let wrong = |message: &str| Failure::misuse(message).hint("grafana-shot --help shows examples").into();
+        if self.words.iter().any(|word| word.trim().is_empty()) {
+            return Err(wrong("a name is empty"));
+        }
         let mut words = std::mem::take(&mut self.words).into_iter();
         let (first, second) = (words.next(), words.next());
         if let Some(extra) = words.next() {

@@ -160,6 +160,21 @@ fn clones_of_repeated_panels_become_source_and_value() {
     assert_eq!(chosen.err, "");
 }
 
+#[test]
+fn a_number_is_not_a_part_of_a_title() {
+    let panels = json!([
+        {"id": 1, "type": "stat", "title": "p99 latency"}, {"id": 2, "type": "stat", "title": "42"},
+        {"id": 3, "type": "stat", "title": "issue #7"},
+    ]);
+    let content = json!({"title": "Numbers", "panels": panels});
+    let standin = Standin::start(Setup::new(Generation::V10, vec![Stored::from_json(&content, "numbers", None)]));
+    shot(&standin, ["numbers", "99"]).refused(3, &["no panel \"99\""]);
+    shot(&standin, ["numbers", "#7"]).refused(3, &["no panel \"#7\""]);
+    assert_eq!(drawn(&standin, &["numbers", "42"]), "2", "a whole title is meant");
+    assert_eq!(drawn(&standin, &["numbers", "p99"]), "1");
+    shot(&standin, ["numbres", "1"]).refused(3, &["did you mean numbers"]);
+}
+
 /// A title is what somebody else wrote: it must not break the one line of an error, nor reach the terminal raw.
 #[test]
 fn titles_with_line_ends_do_not_break_the_message() {

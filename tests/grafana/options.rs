@@ -89,10 +89,13 @@ fn options_become_parameters() {
 #[test]
 fn misuse_is_2_and_says_what_is_wrong() {
     let standin = own(Generation::V10);
-    let table: [(&[&str], &str); 33] = [
+    let table: [(&[&str], &str); 36] = [
         (&[], "a dashboard is missing"),
         (&["web-shop"], "a panel is missing"),
         (&["web-shop", "3", "4"], "one word too many"),
+        (&["web-shop", ""], "a name is empty"),
+        (&[" ", "3"], "a name is empty"),
+        (&["--list", ""], "a name is empty"),
         (&["--list", "a", "b"], "--list takes"),
         (&["--json", "web-shop", "3"], "--json goes with --list"),
         (&["--nonsense"], "invalid option '--nonsense'"),
