@@ -81,18 +81,17 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
         log::set_max_level(log::LevelFilter::Error);
     }
     let config = Config::load(args.config.as_deref())?;
-    let grafana = Grafana::new(&options.settings(&config)?)?;
+    let shot = options.shot(&config)?;
+    let grafana = Grafana::new(&options.settings(config)?)?;
     match &options.target {
         Target::List(dashboard) => list(&grafana, &options, dashboard.as_deref()),
         Target::Named(dashboard, panel) => {
             refuse_terminal(&options)?;
-            let shot = options.shot(&config)?;
             let dashboard = grafana.find_dashboard(dashboard, options.meaning)?;
             draw(&grafana, &options, &dashboard, panel, shot)
         }
         Target::Link(link, panel) => {
             refuse_terminal(&options)?;
-            let shot = options.shot(&config)?;
             let panel = panel.as_ref().or(link.panel.as_ref()).ok_or_else(|| {
                 Failure::misuse("the link is of a whole dashboard")
                     .hint("add the panel after it, or copy the link of a panel")

@@ -1,7 +1,6 @@
 //! HTTP with one Grafana: the login, time limits, retries, and what a refusal means. Redirects are never followed: they
 //! lead to login pages (facts 0.4), and the token must not leave for another host.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -12,6 +11,7 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::error::{Error, Kind};
 use super::refusal;
+use super::settings::{Login, Settings};
 use crate::secret::Secret;
 
 /// More than the largest dashboards and pictures that Grafana makes (3080x3000 at scale 4).
@@ -19,57 +19,6 @@ const BODY_LIMIT: u64 = 256 << 20;
 
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// Who we are for Grafana.
-#[derive(Clone, Debug, Default)]
-pub enum Login {
-    /// Nobody; right where anonymous access is on.
-    #[default]
-    Anonymous,
-    /// A service account's token or an old API key.
-    Token(Secret),
-    /// A user's name and password.
-    Password(String, Secret),
-}
-
-/// Which Grafana, and how to reach it.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Its root with the sub path, `https://host/grafana`; `user:password@` is taken as the login.
-    pub url: String,
-    /// The login.
-    pub login: Login,
-    /// The organisation. Sent as a header: `orgId=` in a URL would switch the user's own (facts 0.6).
-    pub org: Option<u64>,
-    /// Further headers of every request, for proxies in front of Grafana.
-    pub headers: Vec<(String, Secret)>,
-    /// PEM file of the only authorities to trust, instead of Mozilla's list.
-    pub ca: Option<PathBuf>,
-    /// Trust any certificate.
-    pub insecure: bool,
-    /// The limit for one call of the JSON API.
-    pub timeout: Duration,
-    /// How often to try again when Grafana is busy (429, 502, 503, its placeholder).
-    pub retries: u32,
-    /// The pause before the first of these; it doubles each time.
-    pub pause: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            url: String::new(),
-            login: Login::Anonymous,
-            org: None,
-            headers: Vec::new(),
-            ca: None,
-            insecure: false,
-            timeout: Duration::from_secs(30),
-            retries: 2,
-            pause: Duration::from_secs(1),
-        }
-    }
-}
 
 /// A client of one Grafana. Cheap to clone and usable from several threads at once.
 #[derive(Clone, Debug)]

@@ -34,9 +34,10 @@ mod render;
 mod repeat;
 mod schema2;
 mod search;
+mod settings;
 pub mod when;
 
-pub use client::{Grafana, Login, Settings};
+pub use client::Grafana;
 pub use dashboard::{Dashboard, Panel};
 pub use error::{Error, Kind};
 pub use link::Link;
@@ -48,3 +49,4 @@ pub use picture::Size;
 pub use render::{Picture, Shot, Theme};
 pub use repeat::Picked;
 pub use search::Hit;
+pub use settings::{Login, Settings};

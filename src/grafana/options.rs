@@ -9,7 +9,7 @@ use lexopt::Arg;
 use super::error::{Error, Kind};
 use super::output::Output;
 use super::when::{self, End};
-use super::{Form, Link, Login, Meaning, Settings, Shot, Size, Theme};
+use super::{Form, Link, Meaning, Settings, Shot, Size, Theme};
 use crate::cli::{Args, Failure};
 use crate::config::Config;
 use crate::secret::Secret;
@@ -86,38 +86,25 @@ impl Options {
     }
 
     /// Which Grafana, and who we are there: options first, then the configuration, then the link.
-    pub fn settings(&self, config: &Config) -> anyhow::Result<Settings> {
-        let link = match &self.target {
-            Target::Link(link, _) => Some(link),
-            _ => None,
-        };
-        // The token is for the configured server, so a pasted link must not name another one.
-        let url = config.grafana_url.clone().or(link.map(|link| link.root.clone())).ok_or_else(|| {
-            Failure::misuse("it is not said where grafana is")
-                .hint("set GRAFANA_URL, or grafana_url in the configuration file")
-        })?;
-        Ok(Settings {
-            url,
-            login: self.login(config)?,
-            org: self.given.org.or(link.and_then(|link| link.org)).or(config.grafana_org),
-            headers: self.given.headers.clone(),
-            ca: self.given.ca.clone().or(config.grafana_ca.clone()),
-            insecure: self.given.insecure,
-            retries: self.given.retries.unwrap_or(Settings::default().retries),
-            ..Settings::default()
-        })
-    }
-
-    fn login(&self, config: &Config) -> anyhow::Result<Login> {
-        if let Some(path) = &self.given.token_file {
-            let token = Secret::from_file(path).map_err(Failure::misuse)?;
-            return Ok(Login::Token(Secret::new(token.expose().trim()).map_err(Failure::misuse)?));
+    pub fn settings(&self, mut config: Config) -> anyhow::Result<Settings> {
+        let given = &self.given;
+        if let Target::Link(link, _) = &self.target {
+            // The token is for the configured server, so a pasted link must not name another one.
+            config.grafana_url.get_or_insert_with(|| link.root.clone());
+            config.grafana_org = link.org.or(config.grafana_org);
         }
-        Ok(match (&config.grafana_token, &config.grafana_user, &config.grafana_password) {
-            (Some(token), _, _) => Login::Token(token.clone()),
-            (None, Some(user), Some(password)) => Login::Password(user.clone(), password.clone()),
-            (None, Some(_), None) => return Err(Failure::misuse("GRAFANA_USER is set without GRAFANA_PASSWORD").into()),
-            (None, None, _) => Login::Anonymous,
+        if let Some(path) = &given.token_file {
+            let token = Secret::from_file(path).map_err(Failure::misuse)?;
+            config.grafana_token = Some(Secret::new(token.expose().trim()).map_err(Failure::misuse)?);
+        }
+        config.grafana_org = given.org.or(config.grafana_org);
+        config.grafana_ca = given.ca.clone().or(config.grafana_ca);
+        let settings = Settings::from_config(&config)?;
+        Ok(Settings {
+            headers: given.headers.clone(),
+            insecure: given.insecure,
+            retries: given.retries.unwrap_or(settings.retries),
+            ..settings
         })
     }
 

@@ -1,7 +1,7 @@
 //! The Grafana stand-in by hand: `cargo run --example grafana-standin -- --generation 13 --fault limit tests/grafana/dashboards`.
 //! Prints its URL and the token that it takes, and serves until it is killed.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, dead_code, reason = "a part of the tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a part of the tests")]
 
 mod standin;
 

@@ -3,6 +3,9 @@
 //! It copies the real thing and not our wishes: each behaviour names the section of `facts/grafana.md` (which names
 //! Grafana's source) that it copies.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 mod api;
 mod convert;
 pub mod drawing;
