@@ -129,7 +129,7 @@ mod tests {
 
     fn record(note: Note, text: &str) -> Record {
         match note.batch(text.as_bytes()).unwrap().unwrap().items.remove(0) {
-            Item::Record(record, _) => *record,
+            Item::Record(entry) => serde_json::from_str(&entry.line).unwrap(),
             Item::Bad(..) => panic!(),
         }
     }

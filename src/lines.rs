@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 /// How much is read at once. A pipe holds 64 KiB unless somebody made it larger.
-const BUFFER: usize = 256 * 1024;
+const BUFFER: usize = 64 * 1024;
 
 /// The longest line: a webhook of am-recv's largest limit makes no longer one.
 pub const LONGEST: usize = 64 * 1024 * 1024;

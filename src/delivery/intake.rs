@@ -6,10 +6,11 @@ use std::sync::mpsc::SyncSender;
 use super::Event;
 use crate::line::Digest;
 use crate::lines::{Line, Lines};
+use crate::outbox::Entry;
 use crate::record::{self, Ack, Bad, Input, Record};
 
 /// A batch ends where reading would have to wait, or here.
-const BATCH_BYTES: usize = 128 << 10;
+const BATCH_BYTES: usize = 64 << 10;
 
 /// The start of a bad line that is kept with its reason; bytes.
 const KEPT: usize = 64 << 10;
@@ -27,8 +28,8 @@ pub struct Batch {
 /// One line of input.
 #[derive(Debug)]
 pub enum Item {
-    /// To be told; with the line as it came.
-    Record(Box<Record>, String),
+    /// To be told.
+    Record(Entry),
     /// A record that cannot be told, for this reason; with the line.
     Bad(String, String),
 }
@@ -88,7 +89,7 @@ impl Batch {
     /// A batch of one record, for a message that does not come as a line.
     pub fn of(record: Record) -> serde_json::Result<Self> {
         let line = serde_json::to_string(&record)?;
-        Ok(Batch { items: vec![Item::Record(Box::new(record), line)], ..Batch::default() })
+        Ok(Batch { items: vec![Item::Record(Entry::new(record, line))], ..Batch::default() })
     }
 
     fn is_empty(&self) -> bool {
@@ -100,7 +101,7 @@ impl Batch {
         match parsed {
             Ok(Input::Record(record)) => {
                 witness.record();
-                self.items.push(Item::Record(record, line));
+                self.items.push(Item::Record(Entry::new(*record, line)));
             }
             Ok(Input::Ack(ack)) if witness.ack(ack) => self.acks.push(ack.digest),
             Ok(Input::Ack(ack)) => {

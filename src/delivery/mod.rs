@@ -34,7 +34,7 @@ const LOOK_AHEAD: usize = 150;
 const LOOK_AHEAD_BYTES: usize = 256 << 10;
 
 /// Events that are taken into one turn.
-const EVENTS_A_TURN: usize = 64;
+const EVENTS_A_TURN: usize = 24;
 
 /// A disk that was full is tried again after this.
 const DISK_PAUSE: Duration = Duration::from_millis(500);
@@ -126,7 +126,7 @@ impl Turn {
 
 /// A channel for the events of a delivery. Its bound is what makes a reader wait when the disk is slow.
 pub fn events() -> (SyncSender<Event>, Receiver<Event>) {
-    sync_channel(16)
+    sync_channel(8)
 }
 
 /// Milliseconds since 1970, now.
@@ -278,7 +278,7 @@ impl Delivery {
             }
             for item in turn.batches.iter().flat_map(|batch| &batch.items) {
                 match item {
-                    Item::Record(record, line) => match outbox.add(record, line, now)? {
+                    Item::Record(entry) => match outbox.add(entry, now)? {
                         Added::Waiting(chat) => added.push(chat),
                         Added::Known => known += 1,
                     },

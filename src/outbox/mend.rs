@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Millis, Outbox, Result};
+use super::{Entry, Millis, Outbox, Result};
 use crate::record::Chat;
 
 /// How the outbox stands.
@@ -76,8 +76,9 @@ impl Outbox {
         let Ok(crate::record::Input::Record(record)) = crate::record::parse(failed.record.as_bytes()) else {
             return Ok(false);
         };
+        let entry = Entry::new(*record, failed.record.clone());
         self.transaction(|outbox| {
-            outbox.add(&record, &failed.record, now)?;
+            outbox.add(&entry, now)?;
             outbox.run("DELETE FROM failed WHERE seq = ?", params![failed.seq]).map(|rows| rows > 0)
         })
     }

@@ -94,6 +94,27 @@ pub fn is_full(err: &rusqlite::Error) -> bool {
     matches!(err.sqlite_error_code(), Some(DiskFull | SystemIoFailure | DatabaseBusy | DatabaseLocked | CannotOpen))
 }
 
+/// A record on its way into the outbox: its line, and what the outbox has to know of it. The rest is read again when it
+/// is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Target.
+    pub chat: Chat,
+    /// Which event it is.
+    pub key: Option<String>,
+    /// Which alert it is.
+    pub about: Option<String>,
+    /// The record as it came.
+    pub line: String,
+}
+
+impl Entry {
+    /// Of a record that was read from this line.
+    pub fn new(record: Record, line: String) -> Self {
+        Entry { chat: record.chat, key: record.key, about: record.about, line }
+    }
+}
+
 /// What became of a record that came in.
 #[derive(Debug, PartialEq)]
 pub enum Added {
@@ -153,7 +174,7 @@ impl Outbox {
         db.busy_timeout(Duration::from_secs(5))?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
-        db.pragma_update(None, "cache_size", -4096)?;
+        db.pragma_update(None, "cache_size", -1024)?;
         db.pragma_update(None, "journal_size_limit", 16 << 20)?;
         db.set_prepared_statement_cache_capacity(64);
         match db.query_row("PRAGMA user_version", [], |row| row.get(0))? {
@@ -187,11 +208,11 @@ impl Outbox {
         result
     }
 
-    /// Takes a record in, unless its key is known. `line` is what is kept.
-    pub fn add(&mut self, record: &Record, line: &str, now: Millis) -> Result<Added> {
-        let chat = self.resolve(&record.chat)?;
+    /// Takes a record in, unless its key is known.
+    pub fn add(&mut self, entry: &Entry, now: Millis) -> Result<Added> {
+        let chat = self.resolve(&entry.chat)?;
         let seq = self.next;
-        if let Some(key) = &record.key
+        if let Some(key) = &entry.key
             && let Some(known) = self.known(&chat, key)?
         {
             let age = Duration::from_millis(u64::try_from(now - known.at).unwrap_or(0));
@@ -201,15 +222,15 @@ impl Outbox {
             }
             self.run("DELETE FROM told WHERE seq = ?", params![known.seq])?;
         }
-        if record.key.is_some() || record.about.is_some() {
+        if entry.key.is_some() || entry.about.is_some() {
             self.run(
                 "INSERT INTO told (seq, chat, key, about, at, seen) VALUES (?, ?, ?, ?, ?, ?)",
-                params![seq, chat, record.key, record.about, now, now],
+                params![seq, chat, entry.key, entry.about, now, now],
             )?;
         }
         self.run(
             "INSERT INTO queue (seq, chat, at, parts, unsure, record) VALUES (?, ?, ?, 0, 0, ?)",
-            params![seq, chat, now, line],
+            params![seq, chat, now, entry.line],
         )?;
         self.next += 1;
         Ok(Added::Waiting(chat))

@@ -27,7 +27,7 @@ fn add(outbox: &mut Outbox, chat: i64, key: &str, now: Millis) -> Added {
     record.key = Some(key.to_owned());
     record.about = Some(key.split(' ').next().unwrap().to_owned());
     let line = serde_json::to_string(&record).unwrap();
-    outbox.transaction(|outbox| outbox.add(&record, &line, now)).unwrap()
+    outbox.transaction(|outbox| outbox.add(&Entry::new(record, line), now)).unwrap()
 }
 
 fn seqs(outbox: &Outbox, chat: i64) -> Vec<i64> {
@@ -159,7 +159,7 @@ fn a_transaction_that_fails_leaves_nothing() {
     let mut outbox = scratch.open();
     let record = Record::new(Chat::Id(1), "x".into(), Format::Text);
     let result: Result<()> = outbox.transaction(|outbox| {
-        outbox.add(&record, "{\"chat\":1,\"text\":\"x\"}", 0)?;
+        outbox.add(&Entry::new(record, "{\"chat\":1,\"text\":\"x\"}".into()), 0)?;
         Err(rusqlite::Error::InvalidQuery)
     });
     assert!(result.is_err());
