@@ -100,6 +100,8 @@ struct State {
     fatal: HashSet<String>,
     dead: HashSet<Box<str>>,
     chance: Chance,
+    /// Which reset this is.
+    epoch: u64,
     hasher: std::hash::RandomState,
     log: Option<File>,
 }
@@ -132,6 +134,7 @@ impl State {
             fatal: HashSet::new(),
             dead: HashSet::new(),
             chance,
+            epoch: 0,
             hasher: std::hash::RandomState::new(),
             log,
         })
@@ -310,9 +313,10 @@ impl Sandbox {
         if let Ok(fresh) = State::new(&self.options) {
             let mut state = self.state();
             // Waiting pages must see that their state is an old one.
-            let version = state.world.version + 1;
+            let (version, epoch) = (state.world.version + 1, state.epoch + 1);
             *state = fresh;
             state.world.version += version;
+            state.epoch = epoch;
         }
     }
 

@@ -1,4 +1,4 @@
-//! The chat page: three files inside the binary, and what they ask for.
+//! The chat page: its files inside the binary, and what they ask for.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,12 @@ use super::world::Chat;
 
 const HTML: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/style.css");
-const SCRIPT: &str = include_str!("page/page.js");
+const ICON: &str = include_str!("page/icon.svg");
+const SCRIPTS: [(&str, &str); 3] = [
+    ("/page.js", include_str!("page/page.js")),
+    ("/messages.js", include_str!("page/messages.js")),
+    ("/text.js", include_str!("page/text.js")),
+];
 /// Nothing but these files runs or is loaded, whatever an alert says.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -28,8 +33,11 @@ pub fn asset(sandbox: &Sandbox, request: &Request) -> Option<Response> {
     let response = match request.head.path() {
         "/" => Response::new(200, "text/html; charset=utf-8", HTML),
         "/style.css" => Response::new(200, "text/css; charset=utf-8", STYLE),
-        "/page.js" => Response::new(200, "text/javascript; charset=utf-8", SCRIPT),
-        path => file(sandbox, path.strip_prefix("/files/")?),
+        "/icon.svg" => Response::new(200, "image/svg+xml", ICON),
+        path => match SCRIPTS.iter().find(|(name, _)| *name == path) {
+            Some((_, script)) => Response::new(200, "text/javascript; charset=utf-8", *script),
+            None => file(sandbox, path.strip_prefix("/files/")?),
+        },
     };
     Some(
         response
@@ -85,7 +93,7 @@ pub fn view(sandbox: &Sandbox, query: &Params) -> Value {
             let last = chat.messages.iter().rev().find(|message| !message.deleted);
             let action = state.actions.get(&chat.id).filter(|(_, at)| now_ms - at < 5000).map(|(action, _)| action);
             json!({"chat": chat.to_json(), "delivered": chat.delivered, "keyboard": chat.keyboard, "bot": chat.bot,
-                   "threads": chat.threads, "action": action, "version": chat.version,
+                   "threads": chat.threads, "members": chat.members, "action": action, "version": chat.version,
                    "last": last.map(|message| message.view(&state.world, &state.files, chat))})
         })
         .collect();
@@ -102,7 +110,13 @@ pub fn view(sandbox: &Sandbox, query: &Params) -> Value {
         .filter(|answered| Some(answered.chat) == chat.map(|chat| chat.id))
         .map(|query| json!({"id": query.id, "answer": query.answer}))
         .collect();
-    json!({"version": state.world.version, "chats": chats, "messages": messages, "queries": asked,
+    let mut users: Vec<i64> = state.world.users.keys().copied().collect();
+    users.sort_unstable();
+    let users: Vec<Value> = users.into_iter().take(200).map(|id| state.world.user_json(id)).collect();
+    let delivered: u64 = state.world.chats.values().map(|chat| chat.delivered).sum();
+    json!({"epoch": state.epoch, "users": users, "delivered": delivered,
+           "violations": state.violations.total() + state.unanswered(&sandbox.clock),
+           "version": state.world.version, "chats": chats, "messages": messages, "queries": asked,
            "first": chat.and_then(|chat| chat.messages.front()).map(|message| message.id)})
 }
 

@@ -263,6 +263,7 @@ fn deliver(state: &mut State, call: &Call, chat: i64, options: Options, content:
             _ => {}
         }
     }
+    state.actions.remove(&chat);
     let id = state.world.add(chat, message);
     Ok(message_json(state, chat, id))
 }

@@ -1,27 +1,448 @@
-"use strict";
+// The page: which chats there are, which one is open, and what is done in it.
 
-// What each chat received; text goes in as text, never as markup.
-async function main() {
-  const root = document.getElementById("chats");
-  for (let version = 0; ; ) {
-    const view = await (await fetch(`/view?since=${version}&wait_ms=25000`)).json();
-    if (view.version === version) continue;
-    version = view.version;
-    const state = await (await fetch("/state")).json();
-    const parts = [];
-    for (const { chat } of state.chats) {
-      const heading = document.createElement("h2");
-      heading.textContent = chat.title || chat.first_name;
-      const list = document.createElement("ul");
-      for (const message of await (await fetch(`/chat/${chat.id}/messages`)).json()) {
-        const item = document.createElement("li");
-        item.textContent = message.text || message.caption || "(file)";
-        list.append(item);
-      }
-      parts.push(heading, list);
+import { element } from "./text.js";
+import { author, clock, dayOf, hue, initials, item, nameOf, preview } from "./messages.js";
+
+const at = (id) => document.getElementById(id);
+const chats = new Map();
+const seen = new Map();
+const told = new Set();
+let users = [];
+let open = null;
+let version = 0;
+let epoch = null;
+let polling = null;
+let replyTo = null;
+
+async function post(path, body) {
+  const response = await fetch(path, { method: "POST", body: JSON.stringify(body) });
+  const answer = await response.json();
+  if (!response.ok) toast(answer.error || "that did not work");
+  return response.ok ? answer : null;
+}
+
+function toast(text) {
+  const box = at("toast");
+  box.textContent = text;
+  box.classList.add("shown");
+  clearTimeout(toast.timer);
+  toast.timer = setTimeout(() => box.classList.remove("shown"), 4000);
+}
+
+// --- the list of chats
+
+const rows = new Map();
+
+/** The row of a chat: made once and then only filled, so that a click in a storm still meets it. */
+function row(entry) {
+  const { chat, last } = entry;
+  const name = nameOf(chat);
+  const unread = chat.id === open ? 0 : entry.delivered - (seen.get(chat.id) ?? 0);
+  const whose = last && !last.own && chat.type !== "private" ? `${author(last)}: ` : "";
+  const line = last ? whose + preview(last) : "no messages";
+  const state = JSON.stringify([name, unread, line, last?.date, chat.id === open]);
+  if (!rows.has(chat.id)) {
+    const button = element("button", "chat");
+    button.type = "button";
+    button.addEventListener("click", () => openChat(chat.id));
+    rows.set(chat.id, { made: element("li", "", button), button });
+  }
+  const known = rows.get(chat.id);
+  if (known.state === state) return known.made;
+  known.state = state;
+  const avatar = element("span", `avatar hue-${hue(chat.id)}`, initials(name));
+  avatar.ariaHidden = "true";
+  const badge = element("span", "badge", unread > 999 ? "999+" : String(unread));
+  badge.hidden = unread <= 0;
+  badge.title = `${unread} unread`;
+  known.button.replaceChildren(avatar,
+    element("span", "name", chat.type === "private" ? name : `${icon(chat)} ${name}`),
+    element("time", "", last ? clock(last.date) : ""), element("span", "last", line), badge);
+  if (chat.id === open) known.button.setAttribute("aria-current", "true");
+  else known.button.removeAttribute("aria-current");
+  return known.made;
+}
+
+const icon = (chat) => (chat.type === "channel" ? "📢" : chat.is_forum ? "💬" : "👥");
+
+function drawChats() {
+  const wanted = at("search").value.toLowerCase();
+  const list = [...chats.values()]
+    .filter((entry) => nameOf(entry.chat).toLowerCase().includes(wanted) || String(entry.chat.id).includes(wanted))
+    .sort((a, b) => (b.last?.date ?? 0) - (a.last?.date ?? 0) || b.version - a.version);
+  const box = at("chats");
+  // A storm over thousands of chats must not draw thousands of rows at each change.
+  const shown = list.slice(0, 300).map(row);
+  shown.forEach((made, n) => {
+    if (box.children[n] !== made) box.insertBefore(made, box.children[n] ?? null);
+  });
+  while (box.children.length > shown.length) box.lastChild.remove();
+  at("none").hidden = chats.size > 0;
+}
+
+// --- the open chat
+
+const act = {
+  reply(message) {
+    replyTo = message;
+    at("replying").hidden = false;
+    at("replying").querySelector("p").replaceChildren(element("strong", "", author(message)), ` ${preview(message)}`);
+    at("text").focus();
+  },
+  show(id) {
+    const found = at("log").querySelector(`[data-id="${id}"]`);
+    if (!found) return toast("that message is not on the page");
+    found.scrollIntoView({ block: "center" });
+    found.focus();
+  },
+  press(message, row, col) {
+    post("/press", { chat: open, message_id: message.message_id, row, col, from: sender() });
+  },
+  command(text) {
+    say(text);
+  },
+  openPhoto(photo, message) {
+    const image = element("img", "");
+    image.src = fileUrl(photo);
+    image.alt = message.caption || "Picture";
+    view(message.caption || `${photo.width} × ${photo.height}`, photo, "photo.png", image);
+  },
+  async openFile(file) {
+    const name = file.file_name || "file";
+    if (!/^(text\/|application\/json)/.test(file.mime_type || "")) {
+      return view(name, file, name, element("p", "", `This is ${file.mime_type}: save it to look at it.`));
     }
-    root.replaceChildren(...parts);
+    const response = await fetch(fileUrl(file));
+    view(name, file, name, element("pre", "", await response.text()));
+  },
+};
+
+const fileUrl = (file) => `/files/${encodeURIComponent(file.file_id)}`;
+
+function view(title, file, name, body) {
+  at("viewer-title").textContent = title;
+  at("viewer-save").href = fileUrl(file);
+  at("viewer-save").download = name;
+  at("viewer-body").replaceChildren(body);
+  at("viewer").showModal();
+}
+
+const atBottom = () => at("scroll").scrollHeight - at("scroll").scrollTop - at("scroll").clientHeight < 80;
+
+function toBottom() {
+  at("scroll").scrollTop = at("scroll").scrollHeight;
+}
+
+/** Puts messages where they belong; those that stand there already are replaced. */
+function place(messages) {
+  const log = at("log");
+  const chat = chats.get(open)?.chat;
+  const stay = !atBottom();
+  for (const message of messages) {
+    const old = log.querySelector(`[data-id="${message.message_id}"]`);
+    if (message.deleted) {
+      old?.remove();
+    } else if (old) {
+      const hadFocus = old === document.activeElement;
+      const made = item(message, chat, act);
+      made.dataset.day = old.dataset.day;
+      old.replaceWith(made);
+      if (hadFocus) made.focus();
+    } else {
+      const made = item(message, chat, act);
+      made.dataset.day = dayOf(message.date);
+      const after = [...log.querySelectorAll("[data-id]")].findLast((other) => Number(other.dataset.id) < message.message_id);
+      if (after) after.after(made);
+      else log.prepend(made);
+    }
+  }
+  drawDays();
+  at("down").hidden = !stay;
+  if (!stay) toBottom();
+}
+
+function drawDays() {
+  at("log").querySelectorAll(".day").forEach((old) => old.remove());
+  let last = null;
+  for (const message of at("log").querySelectorAll("[data-id]")) {
+    if (message.dataset.day !== last) {
+      last = message.dataset.day;
+      message.before(element("li", "day", element("span", "", last)));
+    }
   }
 }
 
-main();
+function drawOpen() {
+  const entry = chats.get(open);
+  at("empty").hidden = Boolean(entry);
+  at("chat").hidden = !entry;
+  if (!entry) return;
+  const { chat, action } = entry;
+  at("title").textContent = nameOf(chat);
+  at("avatar").className = `avatar hue-${hue(chat.id)}`;
+  at("avatar").textContent = initials(nameOf(chat));
+  const doing = action ? `bot: ${action.replace("_", " ")}…` : null;
+  at("subtitle").textContent = doing || `${chat.is_forum ? "forum" : chat.type}, id ${chat.id}`;
+  const out = ["blocked", "kicked", "left", "deleted"].includes(entry.bot);
+  at("block").textContent = chat.type === "private" ? (out ? "Unblock bot" : "Block bot") : out ? "Add bot" : "Remove bot";
+  at("block").dataset.status = out ? "member" : chat.type === "private" ? "blocked" : "kicked";
+  drawKeyboard(entry.keyboard);
+  drawPeople(entry);
+  drawTopics(entry);
+  seen.set(open, entry.delivered);
+}
+
+function drawKeyboard(keyboard) {
+  const box = at("keyboard");
+  const text = JSON.stringify(keyboard);
+  at("keys").hidden = !keyboard;
+  box.hidden = !keyboard || at("keys").getAttribute("aria-expanded") === "false";
+  at("text").placeholder = keyboard?.input_field_placeholder || "Message";
+  if (box.dataset.shown === text) return;
+  box.dataset.shown = text;
+  const rows = (keyboard?.keyboard || []).map((keys) => element("div", "row", ...keys.map((key) => {
+    const button = element("button", "key", key.text);
+    button.type = "button";
+    button.addEventListener("click", () => post("/tap", { chat: open, text: key.text, from: sender() }));
+    return button;
+  })));
+  box.replaceChildren(...rows);
+  if (keyboard) requestAnimationFrame(toBottom);
+}
+
+function option(value, text) {
+  const made = element("option", "", text);
+  made.value = value;
+  return made;
+}
+
+function drawPeople(entry) {
+  const { chat } = entry;
+  at("as-label").hidden = chat.type === "private";
+  const people = new Map(users.map((user) => [user.id, nameOf(user)]));
+  for (const other of chats.values()) {
+    if (other.chat.type === "private") people.set(other.chat.id, nameOf(other.chat));
+  }
+  for (const id of Object.keys(entry.members || {})) if (!people.has(Number(id))) people.set(Number(id), `User ${id}`);
+  if (!people.size) people.set(1, "User 1");
+  const chosen = at("as").value;
+  at("as").replaceChildren(...[...people].map(([id, name]) => option(id, name)), option("new", "New person…"));
+  if (people.has(Number(chosen))) at("as").value = chosen;
+}
+
+function drawTopics(entry) {
+  at("topic-label").hidden = !entry.chat.is_forum;
+  const chosen = at("topic").value;
+  const topics = Object.entries(entry.threads || {}).map(([id, name]) => option(id, name));
+  at("topic").replaceChildren(option("", "General"), ...topics);
+  at("topic").value = chosen;
+}
+
+const sender = () => (chats.get(open)?.chat.type === "private" ? open : Number(at("as").value) || 1);
+
+async function say(text) {
+  const thread = Number(at("topic").value) || undefined;
+  const reply_to = replyTo?.message_id;
+  const chat = chats.get(open)?.chat;
+  const as = chat?.type === "channel" ? { sender_chat: open } : { from: sender() };
+  stopReplying();
+  toBottom();
+  await post("/say", { chat: open, text, reply_to, thread: chat?.is_forum ? thread : undefined, ...as });
+}
+
+function stopReplying() {
+  replyTo = null;
+  at("replying").hidden = true;
+}
+
+async function openChat(id) {
+  open = id;
+  version = 0;
+  history.replaceState(null, "", `#${id}`);
+  document.body.dataset.view = "chat";
+  at("log").replaceChildren();
+  at("topic").value = "";
+  stopReplying();
+  polling?.abort();
+  if (matchMedia("(min-width: 45rem) and (hover: hover)").matches) at("text").focus();
+}
+
+// --- what is new
+
+function take(news) {
+  if (epoch !== null && epoch !== news.epoch) {
+    chats.clear();
+    rows.clear();
+    at("log").replaceChildren();
+  }
+  epoch = news.epoch;
+  version = news.version;
+  users = news.users;
+  for (const entry of news.chats) {
+    if (!chats.has(entry.chat.id) && !seen.has(entry.chat.id)) seen.set(entry.chat.id, 0);
+    chats.set(entry.chat.id, entry);
+  }
+  drawOpen();
+  if (news.messages.length) place(news.messages);
+  const shown = Number(at("log").querySelector("[data-id]")?.dataset.id ?? 0);
+  at("earlier").hidden = !shown || !news.first || news.first >= shown;
+  const start = chats.get(open)?.chat.type === "private" && !news.first;
+  at("log").classList.toggle("fresh", start);
+  if (start && !at("log").children.length) at("log").append(startButton());
+  if (!start) at("log").querySelector(".start")?.remove();
+  for (const { id, answer } of news.queries) {
+    if (answer && !told.has(id)) tell(id, answer);
+  }
+  drawChats();
+  const bad = news.violations;
+  at("sums").textContent = `${news.delivered} delivered` + (bad ? `, ${bad} violation${bad === 1 ? "" : "s"}` : "");
+  at("live").className = bad ? "dot bad" : "dot good";
+}
+
+function startButton() {
+  const button = element("button", "", "START");
+  button.type = "button";
+  button.addEventListener("click", () => say("/start"));
+  return element("li", "start", button);
+}
+
+/** What the bot said to a press. */
+function tell(id, answer) {
+  told.add(id);
+  if (!answer.text) return;
+  if (!answer.show_alert) return toast(answer.text);
+  at("alert").querySelector("p").textContent = answer.text;
+  at("alert").showModal();
+}
+
+async function watch() {
+  for (;;) {
+    polling = new AbortController();
+    const wanted = open;
+    try {
+      const query = `since=${version}&wait_ms=${version ? 25000 : 0}` + (wanted === null ? "" : `&chat=${wanted}`);
+      const response = await fetch(`/view?${query}`, { signal: polling.signal });
+      const news = await response.json();
+      if (wanted === open) take(news);
+    } catch (err) {
+      if (err.name === "AbortError") continue;
+      at("sums").textContent = "not connected";
+      at("live").className = "dot bad";
+      version = 0;
+      await new Promise((done) => setTimeout(done, 1000));
+    }
+  }
+}
+
+async function showEarlier() {
+  const first = Number(at("log").querySelector("[data-id]")?.dataset.id);
+  const response = await fetch(`/view?since=0&chat=${open}&before=${first}`);
+  const news = await response.json();
+  const height = at("scroll").scrollHeight;
+  place(news.messages);
+  at("scroll").scrollTop += at("scroll").scrollHeight - height;
+  at("earlier").hidden = news.first >= Number(at("log").querySelector("[data-id]").dataset.id);
+}
+
+// --- new chats and people
+
+async function makeChat() {
+  const kind = document.querySelector('[name="kind"]:checked').value;
+  const name = at("make-name").value.trim();
+  const ids = [...chats.keys(), ...users.map((user) => user.id)];
+  const free = (start, step) => {
+    let id = start;
+    while (ids.includes(id)) id += step;
+    return id;
+  };
+  const proposed = kind === "private" ? free(1001, 1) : kind === "group" ? free(-501, -1) : free(-1001000000001, -1);
+  const id = Number(at("make-id").value) || proposed;
+  const spec = { id, type: kind === "forum" ? "supergroup" : kind };
+  if (kind === "private") await post("/user", { id, first_name: name });
+  spec[kind === "private" ? "first_name" : "title"] = name;
+  if (kind === "forum") Object.assign(spec, { is_forum: true, threads: { 2: "Alerts", 3: "Panels" } });
+  if (kind === "channel") spec.bot = "administrator";
+  if (await post("/chat", spec)) openChat(id);
+}
+
+async function makePerson() {
+  const ids = [...users.map((user) => user.id), ...chats.keys()].filter((id) => id > 0);
+  const id = Math.max(1000, ...ids) + 1;
+  const user = await post("/user", { id, first_name: at("person-name").value.trim() });
+  if (!user) return;
+  users.push(user);
+  drawPeople(chats.get(open));
+  at("as").value = id;
+}
+
+function ask(dialog, done) {
+  dialog.querySelectorAll("input:not([type=radio])").forEach((input) => (input.value = ""));
+  dialog.onclose = () => dialog.returnValue === "make" && done();
+  dialog.returnValue = "";
+  dialog.showModal();
+}
+
+async function showFacts() {
+  const facts = await (await fetch("/violations")).json();
+  const rows = Object.entries(facts.counts).map(([name, count]) =>
+    element("tr", count ? "bad" : "", element("th", "", name.replaceAll("_", " ")), element("td", "", String(count)),
+      element("td", "example", facts.examples[name]?.[0] || "")));
+  at("viewer-title").textContent = "What the client did that it should not";
+  at("viewer-save").removeAttribute("href");
+  at("viewer-body").replaceChildren(element("table", "facts", ...rows));
+  at("viewer").showModal();
+}
+
+function submit(event) {
+  event.preventDefault();
+  const text = at("text").value.trim();
+  at("text").value = "";
+  grow();
+  if (text) say(text);
+}
+
+function grow() {
+  const text = at("text");
+  text.style.height = "auto";
+  text.style.height = `${Math.min(text.scrollHeight, 160)}px`;
+}
+
+at("composer").addEventListener("submit", submit);
+at("text").addEventListener("input", grow);
+at("text").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
+  if (event.key === "Escape") stopReplying();
+});
+at("replying").querySelector("button").addEventListener("click", stopReplying);
+at("search").addEventListener("input", drawChats);
+at("earlier").addEventListener("click", showEarlier);
+at("down").addEventListener("click", toBottom);
+at("facts").addEventListener("click", showFacts);
+at("new").addEventListener("click", () => ask(at("make"), makeChat));
+at("as").addEventListener("change", () => at("as").value === "new" && ask(at("person"), makePerson));
+at("block").addEventListener("click", () => post("/bot_status", { chat: open, status: at("block").dataset.status }));
+at("keys").addEventListener("click", () => {
+  const shown = at("keys").getAttribute("aria-expanded") === "true";
+  at("keys").setAttribute("aria-expanded", String(!shown));
+  drawKeyboard(chats.get(open)?.keyboard);
+});
+at("back").addEventListener("click", () => {
+  open = null;
+  history.replaceState(null, "", location.pathname);
+  document.body.dataset.view = "list";
+  drawOpen();
+  drawChats();
+  polling?.abort();
+});
+at("scroll").addEventListener("scroll", () => (at("down").hidden = atBottom()), { passive: true });
+document.querySelectorAll("dialog .cancel").forEach((button) =>
+  button.addEventListener("click", () => button.closest("dialog").close("")));
+
+function followHash() {
+  const id = Number(location.hash.slice(1));
+  if (/^#-?\d+$/.test(location.hash) && id !== open) openChat(id);
+}
+
+addEventListener("hashchange", followHash);
+followHash();
+watch();
