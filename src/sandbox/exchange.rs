@@ -1,5 +1,7 @@
 //! One request to the API, from its bytes to the answer and to how the answer is to be spoiled.
 
+use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -9,9 +11,9 @@ use super::files;
 use super::http::{Head, Request, Response};
 use super::params::Params;
 use super::requests::{Outcome, Record};
-use super::rules::{Action, Flood, Lost, Malformed, Rst, Scope, Slow, Subject, Then, UpdateFault};
+use super::rules::{Action, Rst, Slow, Subject};
 use super::violations::Violation;
-use super::{Sandbox, State, poll, upstream};
+use super::{Sandbox, State, faults, upstream};
 
 /// How a response goes out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,9 +48,10 @@ pub struct Exchange {
 
 /// The connection that a request came on.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin {
+pub struct Origin<'a> {
     pub conn: u64,
     pub reused: bool,
+    pub stream: &'a Arc<TcpStream>,
 }
 
 /// `/bot<token>/<method>`, also with `/test/`, and `/file/bot<token>/<path>`.
@@ -83,7 +86,7 @@ impl Route {
 pub fn on_head(sandbox: &Sandbox, origin: Origin, head: &Head) -> Option<Rst> {
     let Route::Method { token, method } = Route::of(head) else { return None };
     let mut state = sandbox.state();
-    let Origin { conn, reused } = origin;
+    let Origin { conn, reused, .. } = origin;
     let subject = Subject { method: &method, token: &token, conn, reused, ..Subject::default() };
     let (rule, rst) = state.rules.on_head(subject)?;
     let mut record = record(sandbox, origin, &method, Params::default());
@@ -158,14 +161,14 @@ fn call(sandbox: &Sandbox, origin: Origin, request: &Request, token: &str, metho
     let chat: Option<Box<str>> = api::is_limited(method).then(|| params.get("chat_id").into());
     enter(&mut state, token, chat.as_deref());
     let text = if params.get("text").is_empty() { params.get("caption") } else { params.get("text") };
-    let Origin { conn, reused } = origin;
+    let Origin { conn, reused, .. } = origin;
     let subject = Subject { method, chat_id: params.get("chat_id"), text, token, conn, reused };
     let rule = state.rules.find(subject);
     drop(state);
     let (rule, action) = rule.unzip();
 
     let mut answer = Answer::default();
-    if !before(sandbox, &params, action.as_ref(), &mut answer) {
+    if !faults::before(sandbox, &params, action.as_ref(), &mut answer) {
         let result = admitted.and_then(|()| {
             if let Some(url) = &sandbox.options.upstream {
                 return forward(sandbox, url, request, chat.as_deref(), steady_ms, &mut answer);
@@ -174,11 +177,11 @@ fn call(sandbox: &Sandbox, origin: Origin, request: &Request, token: &str, metho
             let wall_ms = sandbox.clock.wall_ms();
             let lenient = sandbox.options.lenient;
             let call = Call { token, bot, params: &params, steady_ms, wall_ms, held: false, lenient };
-            process(sandbox, call, method, action.as_ref())
+            process(sandbox, call, method, action.as_ref(), origin, &mut answer)
         });
         answer.set(result, sandbox);
     }
-    after(action.as_ref(), &mut answer);
+    faults::after(action.as_ref(), &mut answer);
 
     let mut state = sandbox.state();
     let mut record = record(sandbox, origin, method, params);
@@ -194,11 +197,11 @@ fn call(sandbox: &Sandbox, origin: Origin, request: &Request, token: &str, metho
 }
 
 /// An answer in the making.
-struct Answer {
-    response: Response,
-    wire: Wire,
-    idle: Option<Duration>,
-    outcome: Outcome,
+pub struct Answer {
+    pub response: Response,
+    pub wire: Wire,
+    pub idle: Option<Duration>,
+    pub outcome: Outcome,
 }
 
 impl Default for Answer {
@@ -231,7 +234,8 @@ impl Answer {
         }
     }
 
-    fn reject(&mut self, response: Response) -> bool {
+    /// This is the answer, and nothing is done.
+    pub fn reject(&mut self, response: Response) -> bool {
         self.outcome = Outcome::Rejected;
         self.response = response;
         true
@@ -255,86 +259,21 @@ pub fn error(refusal: &Refusal) -> Response {
     }
 }
 
-/// Faults that come before the request is looked at. True: there is nothing more to do.
-fn before(sandbox: &Sandbox, params: &Params, action: Option<&Action>, answer: &mut Answer) -> bool {
-    match action {
-        Some(Action::Error(spec)) => answer.reject(error(&Refusal {
-            parameters: spec.parameters.clone(),
-            ..Refusal::new(spec.code, spec.description.clone())
-        })),
-        Some(Action::Preset(preset)) => {
-            let (code, description) = preset.error();
-            answer.reject(error(&Refusal::new(code, description)))
-        }
-        Some(Action::Flood(flood)) => answer.reject(error(&freeze(sandbox, params, flood))),
-        Some(Action::Migrate(migrate)) => {
-            sandbox.state().migrate(params.get("chat_id"), migrate.to, sandbox.clock.wall_ms());
-            false
-        }
-        Some(Action::Http(http)) => {
-            let mut response = Response { status: http.status, headers: Vec::new(), body: http.body.clone().into() };
-            for (name, value) in &http.headers {
-                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                response = response.header(name, value);
-            }
-            answer.reject(response)
-        }
-        Some(Action::Html(status)) => answer.reject(nginx(*status)),
-        Some(Action::Redirect(url)) => {
-            answer.reject(Response::new(302, "text/html", "").header("Location", url.as_str()))
-        }
-        Some(Action::RefuseMs(ms)) => {
-            sandbox.refuse(Duration::from_millis(*ms));
-            answer.wire = Wire::Reset;
-            true
-        }
-        Some(Action::Rst(_)) => {
-            answer.wire = Wire::Reset;
-            true
-        }
-        Some(Action::Hang(ms, then)) => {
-            sandbox.sleep(Duration::from_millis(*ms));
-            answer.wire = if *then == Then::Close { Wire::Close } else { Wire::Whole };
-            *then == Then::Close
-        }
-        Some(Action::Malformed(Malformed::Http200OkFalse)) => {
-            let refusal = Refusal::too_many(1);
-            answer.reject(Response { status: 200, ..error(&refusal) })
-        }
-        _ => false,
-    }
-}
-
-fn freeze(sandbox: &Sandbox, params: &Params, flood: &Flood) -> Refusal {
-    let mut state = sandbox.state();
-    let chat = match flood.scope {
-        Scope::Chat => state.world.find(params.get("chat_id")),
-        Scope::All => None,
-    };
-    let now = sandbox.clock.steady_ms();
-    Refusal::too_many(state.limits.freeze(chat, flood.retry_after, now))
-}
-
-/// The page that production's front server answers.
-fn nginx(status: u16) -> Response {
-    let reason = match status {
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        504 => "Gateway Time-out",
-        _ => "Error",
-    };
-    let title = format!("{status} {reason}");
-    let body = format!(
-        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\
-         <hr><center>nginx/1.18.0</center>\r\n</body>\r\n</html>\r\n"
-    );
-    Response::new(status, "text/html", body)
-}
-
 /// Calls the method; a request that the limits hold waits and is called again.
-fn process(sandbox: &Sandbox, mut call: Call, method: &str, action: Option<&Action>) -> Result<Value, Refusal> {
+fn process(
+    sandbox: &Sandbox,
+    mut call: Call,
+    method: &str,
+    action: Option<&Action>,
+    origin: Origin,
+    answer: &mut Answer,
+) -> Result<Value, Refusal> {
     if method == "getupdates" {
-        return updates(sandbox, &call, action);
+        let updates = faults::updates(sandbox, &call, action, origin);
+        return updates.unwrap_or_else(|| {
+            answer.wire = Wire::Close;
+            Err(Refusal::new(499, "the client is gone"))
+        });
     }
     loop {
         let result = api::answer(&mut sandbox.state(), &call, method);
@@ -342,40 +281,6 @@ fn process(sandbox: &Sandbox, mut call: Call, method: &str, action: Option<&Acti
         sandbox.sleep(Duration::from_millis(ms));
         call.held = true;
     }
-}
-
-fn updates(sandbox: &Sandbox, call: &Call, action: Option<&Action>) -> Result<Value, Refusal> {
-    let fault = match action {
-        Some(Action::Update(fault)) => Some(*fault),
-        _ => None,
-    };
-    match fault {
-        Some(UpdateFault::IdJump) => sandbox.state().bots.get(call.token).jump(),
-        Some(UpdateFault::UnknownType) => {
-            let update = json!({"something_new": {"id": 1, "nested": {"list": [1, 2, 3]}}});
-            sandbox.state().bots.get(call.token).push_raw(update, call.wall_ms);
-        }
-        _ => {}
-    }
-    let mut result = poll::get_updates(sandbox, call.token, call.params)?;
-    let Value::Array(list) = &mut result else { return Ok(result) };
-    match fault {
-        Some(UpdateFault::Dup) => {
-            *list = list.iter().flat_map(|update| [update.clone(), update.clone()]).collect();
-        }
-        Some(UpdateFault::Reorder) => list.reverse(),
-        Some(UpdateFault::StaleDate) => {
-            for update in list.iter_mut() {
-                for body in update.as_object_mut().into_iter().flat_map(|map| map.values_mut()) {
-                    if let Some(date) = body.get("date").and_then(Value::as_i64) {
-                        body["date"] = (date - 2 * 86_400).into();
-                    }
-                }
-            }
-        }
-        _ => {}
-    }
-    Ok(result)
 }
 
 fn forward(
@@ -402,99 +307,6 @@ fn forward(
     answer.outcome = if response.status < 400 { Outcome::Delivered } else { Outcome::Rejected };
     answer.response = response;
     Ok(Value::Null)
-}
-
-/// Faults that come when the request was done.
-fn after(action: Option<&Action>, answer: &mut Answer) {
-    match action {
-        Some(Action::DeliverThen(lost)) => {
-            if answer.outcome == Outcome::Delivered {
-                answer.outcome = Outcome::LostAnswer;
-            }
-            match lost {
-                Lost::Rst => answer.wire = Wire::Reset,
-                Lost::Fin => answer.wire = Wire::Close,
-                Lost::Hang => answer.wire = Wire::Hang,
-                Lost::Truncate => answer.wire = Wire::Truncate,
-                Lost::Http502 => answer.response = nginx(502),
-                Lost::Garbage => answer.response.body = b"\x00\x01garbage{{{".to_vec(),
-            }
-        }
-        Some(Action::Slow(slow)) => answer.wire = Wire::Slow(*slow),
-        Some(Action::IdleCloseMs(ms)) => answer.idle = Some(Duration::from_millis(*ms)),
-        Some(Action::Malformed(shape)) => malform(*shape, answer),
-        Some(Action::Update(UpdateFault::BadJson)) => {
-            answer.response.body = b"{\"ok\":true,\"result\":[{\"update_id\":12,\"message\":{".to_vec();
-        }
-        _ => {}
-    }
-}
-
-fn malform(shape: Malformed, answer: &mut Answer) {
-    let body = &mut answer.response.body;
-    let unreadable = match shape {
-        Malformed::Json => {
-            body.truncate(body.len() / 2);
-            true
-        }
-        Malformed::Empty => {
-            body.clear();
-            true
-        }
-        Malformed::Utf8 => {
-            body.extend_from_slice(b"\xff\xfe");
-            body.insert(1, 0xff);
-            true
-        }
-        Malformed::NullResult => {
-            *body = b"{\"ok\":true,\"result\":null}".to_vec();
-            false
-        }
-        Malformed::MissingOk => {
-            *body = b"{\"result\":{}}".to_vec();
-            true
-        }
-        Malformed::Huge => {
-            let padding = format!("{{\"padding\":\"{}\",", "x".repeat(8 << 20));
-            body.splice(..1, padding.into_bytes());
-            false
-        }
-        Malformed::ExtraFields => {
-            if let Ok(mut value) = serde_json::from_slice::<Value>(body) {
-                add_fields(&mut value);
-                *body = value.to_string().into_bytes();
-            }
-            false
-        }
-        Malformed::BadContentLength => {
-            answer.wire = Wire::WrongLength;
-            true
-        }
-        Malformed::CloseDelimited => {
-            answer.wire = Wire::CloseDelimited;
-            false
-        }
-        Malformed::Chunked => {
-            answer.wire = Wire::Chunked;
-            false
-        }
-        Malformed::Http200OkFalse => false,
-    };
-    if unreadable && answer.outcome == Outcome::Delivered {
-        answer.outcome = Outcome::LostAnswer;
-    }
-}
-
-/// Fields that nobody knows, in every object.
-fn add_fields(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.values_mut().for_each(add_fields);
-            map.insert("new_in_bot_api_99".to_owned(), json!({"a": [1, null, "x"]}));
-        }
-        Value::Array(list) => list.iter_mut().for_each(add_fields),
-        _ => {}
-    }
 }
 
 /// Notes that a request has begun.

@@ -7,6 +7,7 @@ mod api;
 mod clock;
 mod control;
 mod exchange;
+mod faults;
 mod files;
 mod http;
 mod keyboard;

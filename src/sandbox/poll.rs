@@ -1,6 +1,8 @@
 //! getUpdates: the queue of each bot, and who may wait on it (BAPI process_get_updates_query, do_get_updates).
 
 use std::collections::VecDeque;
+use std::net::TcpStream;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -46,7 +48,8 @@ pub struct Bot {
     allowed: Option<Vec<String>>,
     /// Rises with each poll: an older one that still waits sees that it is no longer the newest.
     poll: u64,
-    waiting: bool,
+    /// The connection of the poll that waits.
+    waiting: Option<Weak<TcpStream>>,
     last_offset: Option<i64>,
     last_start: Option<Instant>,
     next_conflict: Option<Instant>,
@@ -65,7 +68,7 @@ impl Bot {
             next_update: first_update,
             allowed: None,
             poll: 0,
-            waiting: false,
+            waiting: None,
             last_offset: None,
             last_start: None,
             next_conflict: None,
@@ -198,23 +201,45 @@ fn start(bot: &mut Bot, params: &Params, violations: &mut Violations) -> Result<
     bot.last_start = Some(now);
     bot.confirm(offset);
     bot.poll += 1;
-    if bot.waiting {
+    if bot.waiting.take().and_then(|stream| stream.upgrade()).is_some_and(|stream| !is_gone(&stream)) {
         violations.add(Violation::DoublePoll, || "a second getUpdates while one waited".to_owned());
     }
     Ok(Poll { number: bot.poll, limit, until: now + Duration::from_secs(timeout) })
 }
 
-/// Answers getUpdates; waits as long as it must.
-pub fn get_updates(sandbox: &Sandbox, token: &str, params: &Params) -> Result<Value, Refusal> {
+/// `MSG_PEEK | MSG_DONTWAIT` of Linux.
+const LOOK: i32 = 0x02 | 0x40;
+
+/// Whether the other side has closed the connection; clients that stop drop their waiting poll.
+fn is_gone(stream: &TcpStream) -> bool {
+    match socket2::SockRef::from(stream).recv_with_flags(&mut [std::mem::MaybeUninit::uninit()], LOOK) {
+        Ok(n) => n == 0,
+        Err(err) => err.kind() != std::io::ErrorKind::WouldBlock,
+    }
+}
+
+/// Answers getUpdates; waits as long as it must. `None`: nobody waits for the answer any more.
+pub fn get_updates(
+    sandbox: &Sandbox,
+    token: &str,
+    params: &Params,
+    stream: &Arc<TcpStream>,
+) -> Option<Result<Value, Refusal>> {
     let mut state = sandbox.state();
     let State { bots, violations, .. } = &mut *state;
-    let poll = start(bots.get(token), params, violations)?;
+    let poll = match start(bots.get(token), params, violations) {
+        Ok(poll) => poll,
+        Err(refusal) => return Some(Err(refusal)),
+    };
     // The older one is woken to hear of its end.
     sandbox.changed.notify_all();
     loop {
         let now_ms = sandbox.clock.wall_ms();
         let State { bots, violations, .. } = &mut *state;
         let bot = bots.get(token);
+        if is_gone(stream) {
+            return None;
+        }
         if bot.poll != poll.number {
             let conflict = bot.next_conflict.replace(Instant::now() + Duration::from_secs(3));
             let wait = conflict.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
@@ -222,18 +247,18 @@ pub fn get_updates(sandbox: &Sandbox, token: &str, params: &Params) -> Result<Va
             if !wait.is_zero() {
                 std::thread::sleep(Duration::from_secs(3));
             }
-            return Err(Refusal::new(409, CONFLICT));
+            return Some(Err(Refusal::new(409, CONFLICT)));
         }
         let updates = bot.take(poll.limit, now_ms, violations);
         let left = poll.until.saturating_duration_since(Instant::now());
         if !updates.is_empty() || left.is_zero() || sandbox.is_stopping() {
-            bot.waiting = false;
+            bot.waiting = None;
             if updates.is_empty() {
                 bot.note_empty(violations);
             }
-            return Ok(Value::Array(updates));
+            return Some(Ok(Value::Array(updates)));
         }
-        bot.waiting = true;
+        bot.waiting = Some(Arc::downgrade(stream));
         state = sandbox.wait(state, left);
     }
 }

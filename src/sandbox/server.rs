@@ -70,7 +70,8 @@ fn serve_api(sandbox: &Sandbox, mut connection: Connection) {
             Ok(head) => head,
             Err(broken) => return refuse(connection, broken),
         };
-        let origin = Origin { conn: connection.number, reused: connection.served > 1 };
+        let stream = Arc::clone(&connection.stream);
+        let origin = Origin { conn: connection.number, reused: connection.served > 1, stream: &stream };
         match exchange::on_head(sandbox, origin, &head) {
             Some(Rst::MidBody) => {
                 let length: usize = head.header("content-length").parse().unwrap_or(0);

@@ -95,9 +95,13 @@ function meta(message) {
   return made;
 }
 
-function bubble(message, group, act) {
+function bubble(message, entry, act) {
   const parts = [];
-  if (group && !message.joined) parts.push(element("p", `author hue-${hue((message.from || message.chat).id)}`, author(message)));
+  if (entry.chat.type !== "private") {
+    const topic = entry.threads?.[message.message_thread_id];
+    parts.push(element("p", `author hue-${hue((message.from || message.chat).id)}`, author(message),
+      topic ? element("span", "topic", ` › ${topic}`) : ""));
+  }
   if (message.reply_to_message) parts.push(answered(message.reply_to_message, act));
   if (message.photo) parts.push(photo(message, act));
   if (message.document) parts.push(document_(message, act));
@@ -111,7 +115,7 @@ function bubble(message, group, act) {
 }
 
 /** The list item of a message. */
-export function item(message, chat, act) {
+export function item(message, entry, act) {
   const made = element("li", message.own ? "in" : "out");
   made.dataset.id = message.message_id;
   if (!message.text && !message.photo && !message.document) {
@@ -131,7 +135,7 @@ export function item(message, chat, act) {
       act.reply(message);
     }
   });
-  made.append(element("div", "line", bubble(message, chat.type !== "private", act), reply));
+  made.append(element("div", "line", bubble(message, entry, act), reply));
   if (message.reply_markup) made.append(inlineKeyboard(message, act));
   return made;
 }

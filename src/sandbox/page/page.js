@@ -136,7 +136,6 @@ function toBottom() {
 /** Puts messages where they belong; those that stand there already are replaced. */
 function place(messages) {
   const log = at("log");
-  const chat = chats.get(open)?.chat;
   const stay = !atBottom();
   for (const message of messages) {
     const old = log.querySelector(`[data-id="${message.message_id}"]`);
@@ -144,12 +143,12 @@ function place(messages) {
       old?.remove();
     } else if (old) {
       const hadFocus = old === document.activeElement;
-      const made = item(message, chat, act);
+      const made = item(message, chats.get(open), act);
       made.dataset.day = old.dataset.day;
       old.replaceWith(made);
       if (hadFocus) made.focus();
     } else {
-      const made = item(message, chat, act);
+      const made = item(message, chats.get(open), act);
       made.dataset.day = dayOf(message.date);
       const after = [...log.querySelectorAll("[data-id]")].findLast((other) => Number(other.dataset.id) < message.message_id);
       if (after) after.after(made);
@@ -161,14 +160,20 @@ function place(messages) {
   if (!stay) toBottom();
 }
 
+/** The days between the messages; and a name only above the first of several. */
 function drawDays() {
   at("log").querySelectorAll(".day").forEach((old) => old.remove());
   let last = null;
+  let writer = null;
   for (const message of at("log").querySelectorAll("[data-id]")) {
     if (message.dataset.day !== last) {
       last = message.dataset.day;
       message.before(element("li", "day", element("span", "", last)));
+      writer = null;
     }
+    const name = message.querySelector(".author")?.textContent ?? null;
+    message.classList.toggle("joined", name !== null && name === writer);
+    writer = name;
   }
 }
 
