@@ -94,16 +94,15 @@ impl Params {
     }
 
     fn add_multipart(&mut self, body: &[u8], boundary: &str) {
-        let delimiter = format!("--{boundary}");
+        let delimiter = format!("--{boundary}").into_bytes();
         let mut rest = body;
-        while let Some(start) = find(rest, delimiter.as_bytes()) {
-            rest = &rest[start + delimiter.len()..];
-            if rest.starts_with(b"--") {
-                return;
+        let mut inside = false;
+        while let Some((part, after)) = split_part(rest, &delimiter) {
+            if inside {
+                self.add_part(part);
             }
-            let end = find(rest, format!("\r\n{delimiter}").as_bytes()).unwrap_or(rest.len());
-            self.add_part(&rest[..end]);
-            rest = rest.get(end + 2..).unwrap_or_default();
+            inside = true;
+            rest = after;
         }
     }
 
@@ -131,14 +130,33 @@ fn boundary(content_type: &str) -> String {
     attribute(content_type, "boundary").unwrap_or_default()
 }
 
-/// `key=value` or `key="value"` in a header.
+/// `key=value` or `key="value"` behind the first semicolon of a header; in quotes a semicolon is none.
 fn attribute(header: &str, key: &str) -> Option<String> {
-    header.split(';').skip(1).find_map(|part| {
+    let mut quoted = false;
+    let mut parts = header.split(|c: char| {
+        quoted ^= c == '"';
+        c == ';' && !quoted
+    });
+    parts.find_map(|part| {
         let (name, value) = part.split_once('=')?;
         let value = value.trim();
         let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
         name.trim().eq_ignore_ascii_case(key).then(|| value.to_owned())
     })
+}
+
+/// What stands before the next delimiter line, and what behind it.
+fn split_part<'a>(text: &'a [u8], delimiter: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let mut from = 0;
+    loop {
+        let at = from + find(&text[from..], delimiter)?;
+        let after = &text[at + delimiter.len()..];
+        let starts_line = at == 0 || text[..at].ends_with(b"\r\n");
+        if starts_line && (after.starts_with(b"\r\n") || after.starts_with(b"--")) {
+            return Some((text[..at].strip_suffix(b"\r\n").unwrap_or_default(), after));
+        }
+        from = at + 1;
+    }
 }
 
 /// Where `needle` starts. By its first byte, which memchr-like iteration finds fast enough for uploads.
