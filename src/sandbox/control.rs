@@ -1,4 +1,19 @@
 //! The control API: how tests, scripts and the page steer the sandbox and look at it. JSON over HTTP.
+//!
+//! ```text
+//! GET  /state                             everything in short        POST /reset, /stop
+//! GET  /requests?since&method&chat&count&wait_ms                     what was asked, and what became of it
+//! GET  /chat/ID/messages?since&count&wait_ms                         what a person sees; count is of the bot's messages
+//! GET  /violations                        what a client did wrong
+//! GET  /rules, DELETE /rules[/ID]         faults, with hits          POST /rules RULE or [RULE...]
+//! GET  /limits                            POST /limits {mode, per_chat: {n, ms, burst}, group, overall, hold_ms, ...}
+//! POST /clock {advance_ms}                POST /outage {ms}: the API's port is closed for so long
+//! POST /chat {id, type, title, ...}       POST /user {id, first_name, ...}   POST /member {chat, user, status}
+//! POST /bot_status {chat, status, from}   POST /migrate {from, to}           POST /update {...}: any update
+//! POST /say {chat, from, text, thread, reply_to, sender_chat}
+//! POST /press {chat, message_id, data, from} or {chat, message_id, row, col, from}
+//! POST /tap {chat, text, from, thread}    a key of the reply keyboard
+//! ```
 
 use std::time::{Duration, Instant};
 

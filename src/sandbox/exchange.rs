@@ -152,7 +152,10 @@ fn record(sandbox: &Sandbox, origin: Origin, method: &str, params: Params) -> Re
 
 fn call(sandbox: &Sandbox, origin: Origin, request: &Request, token: &str, method: &str) -> Exchange {
     let steady_ms = sandbox.clock.steady_ms();
-    let params = Params::read(request);
+    let mut params = Params::read(request);
+    if sandbox.options.upstream.is_none() {
+        upstream::fetch_file(&mut params, method);
+    }
     let mut state = sandbox.state();
     if params.bad_json {
         state.violations.add(Violation::BadJson, || format!("{method}: the body is not a JSON object"));
@@ -166,6 +169,11 @@ fn call(sandbox: &Sandbox, origin: Origin, request: &Request, token: &str, metho
     let rule = state.rules.find(subject);
     drop(state);
     let (rule, action) = rule.unzip();
+    // Who hangs by a rule is not under way: a client that gives up and tries again does nothing wrong.
+    let hangs = matches!(action, Some(Action::Hang(..)));
+    if hangs {
+        sandbox.arrived(chat.as_deref());
+    }
 
     let mut answer = Answer::default();
     if !faults::before(sandbox, &params, action.as_ref(), &mut answer) {
@@ -193,6 +201,7 @@ fn call(sandbox: &Sandbox, origin: Origin, request: &Request, token: &str, metho
     state.keep(record);
     drop(state);
     sandbox.changed.notify_all();
+    let chat = chat.filter(|_| !hangs);
     Exchange { response: answer.response, wire: answer.wire, idle: answer.idle, chat }
 }
 

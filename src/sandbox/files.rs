@@ -182,3 +182,18 @@ fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_from_the_header() {
+        let jpeg = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xff\xdb\x00\x03x\xff\xc2\x00\x11\x08\x01\x02\x03\x04";
+        assert_eq!(dimensions(jpeg), Some((0x304, 0x102)));
+        assert_eq!(dimensions(b"GIF89a\x05\x00\x06\x00"), Some((5, 6)));
+        for broken in [&jpeg[..20], b"\xff\xd8", b"\xff\xd8\xff\xe0\xff\xff", b"GIF8", b"\x89PNG\r\n\x1a\n\0\0", b""] {
+            assert_eq!(dimensions(broken), None, "{broken:?}");
+        }
+    }
+}

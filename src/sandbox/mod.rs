@@ -311,8 +311,9 @@ impl Sandbox {
 
     /// A clean slate: as it was started.
     fn reset(&self) {
-        if let Ok(fresh) = State::new(&self.options) {
+        if let Ok(mut fresh) = State::new(&self.options) {
             let mut state = self.state();
+            fresh.bots.go_on_from(&state.bots);
             // Waiting pages must see that their state is an old one.
             let (version, epoch) = (state.world.version + 1, state.epoch + 1);
             *state = fresh;

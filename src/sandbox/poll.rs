@@ -279,6 +279,14 @@ impl Bots {
         Bots { bots, any: tokens.is_empty(), first_update, early: Vec::new() }
     }
 
+    /// Lets ids go on where `old` stopped: a bot that runs through a reset still sends its last offset.
+    pub fn go_on_from(&mut self, old: &Bots) {
+        self.first_update = old.bots.iter().map(|bot| bot.next_update).fold(old.first_update, i64::max);
+        for bot in &mut self.bots {
+            bot.next_update = self.first_update;
+        }
+    }
+
     /// Whether this token is a bot's; makes the bot where any token will do.
     pub fn knows(&mut self, token: &str) -> bool {
         if self.bots.iter().any(|bot| bot.token == token) {

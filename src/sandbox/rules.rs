@@ -1,4 +1,13 @@
 //! Scripted faults: which requests something goes wrong for, and what. The first rule that matches wins.
+//!
+//! ```json
+//! {"id": "x", "match": {"method": "send*", "chat_id": 1, "text~": "disk", "nth": 2}, "times": 1, "skip": 0, "prob": 1,
+//!  "do": {"flood": {"retry_after": 5}}}
+//! ```
+//!
+//! Everything but `do` may be left out; `times` is then 1, and -1 is for ever. What `do` may be: [`Action`], in snake
+//! case: `{"deliver_then": "rst"}`, `{"hang_ms": 5000, "then": "close"}`, `{"refuse_ms": 1000}`. Resets that need only
+//! the head of a request (`after_headers`, `mid_body` without chat or text) are looked for before all others.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -133,21 +142,36 @@ pub enum UpdateFault {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
+    /// This error of the API; nothing is delivered.
     Error(ErrorSpec),
+    /// 429, and the chat (or all) is frozen.
     Flood(Flood),
+    /// A well-known error.
     Preset(Preset),
+    /// The group has become a supergroup, from now on.
     Migrate(Migrate),
+    /// Any answer.
     Http(Http),
+    /// The front server's page.
     Html(u16),
+    /// 302 to there.
     Redirect(String),
+    /// A reset, and the port is closed for so long.
     RefuseMs(u64),
+    /// A reset before anything is done.
     Rst(Rst),
+    /// It is done, and the answer is lost.
     DeliverThen(Lost),
+    /// Nothing for so long, then an end or the answer.
     #[serde(skip)]
     Hang(u64, Then),
+    /// The right answer, slowly.
     Slow(Slow),
+    /// It is done, and the answer has an odd shape.
     Malformed(Malformed),
+    /// The connection is closed when it was idle so long.
     IdleCloseMs(u64),
+    /// Something is wrong with the updates of getUpdates.
     Update(UpdateFault),
     /// Counts only; the value says nothing.
     Pass(#[expect(dead_code, reason = "`{\"pass\": true}` is the form")] bool),

@@ -361,6 +361,27 @@ fn photos_and_documents() {
 }
 
 #[test]
+fn a_picture_by_url_is_fetched_from_this_machine_only() {
+    let sandbox = Sandbox::strict(&[]);
+    let served = Sandbox::strict(&[]);
+    let sent = served.upload("sendPhoto", &[("chat_id", "1")], &[("photo", "p.png", &png(30, 20, 0))]).json();
+    let id = sent["result"]["photo"][0]["file_id"].as_str().unwrap().to_owned();
+    let url = format!("http://127.0.0.1:{}/files/{id}", served.ctl);
+    let sent = sandbox.ok("sendPhoto", json!({"chat_id": 1, "photo": url}));
+    assert_eq!(sent["photo"][0]["width"], 30);
+    for url in ["http://a.example/p.png".to_owned(), format!("http://127.0.0.1:{}/files/none", served.ctl)] {
+        assert_eq!(
+            sandbox.refused("sendPhoto", json!({"chat_id": 1, "photo": url})),
+            bad("failed to get HTTP URL content")
+        );
+    }
+    assert_eq!(
+        sandbox.refused("sendPhoto", json!({"chat_id": 1, "photo": "x"})),
+        bad("wrong file identifier/HTTP URL specified")
+    );
+}
+
+#[test]
 fn edits() {
     let sandbox = Sandbox::strict(&[]);
     let keyboard = json!({"inline_keyboard": [[{"text": "a", "callback_data": "b"}]]});

@@ -56,7 +56,8 @@ fn messages_are_shown_as_a_person_sees_them() {
 fn a_reset_is_a_clean_slate() {
     let sandbox = Sandbox::start(&[]);
     sandbox.rule(json!({"times": -1, "match": {"chat_id": 9}, "do": {"html": 502}}));
-    sandbox.post("say", json!({"chat": 1, "text": "x"}));
+    sandbox.send(1, "the bot is known");
+    let first = sandbox.post("say", json!({"chat": 1, "text": "x"}));
     sandbox.send(1, "<");
     sandbox.send(1, "<");
     sandbox.post("limits", json!({"mode": "enforce"}));
@@ -67,6 +68,8 @@ fn a_reset_is_a_clean_slate() {
     let state = sandbox.get("state");
     assert_eq!((&state["chats"], &state["limits"]["mode"]), (&json!([]), &json!("off")));
     assert_eq!(sandbox.ok("getUpdates", json!({})), json!([]));
+    let later = sandbox.post("say", json!({"chat": 1, "text": "x"}));
+    assert!(later["update_id"].as_i64() > first["update_id"].as_i64(), "a bot that goes on must not miss it");
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn source<'a>(state: &State, params: &'a Params, field: &str) -> Result<Source<'
     }
     match state.files.by_id(named) {
         Some(file) => Ok(Source::Known(file)),
-        // The sandbox fetches nothing from anywhere.
+        // What could be fetched is an upload by now.
         None if named.starts_with("http") => Err(Refusal::bad("failed to get HTTP URL content")),
         None => Err(Refusal::bad("wrong file identifier/HTTP URL specified")),
     }

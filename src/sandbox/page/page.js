@@ -7,6 +7,7 @@ const at = (id) => document.getElementById(id);
 const chats = new Map();
 const seen = new Map();
 const told = new Set();
+const MOST = 400;
 let users = [];
 let open = null;
 let version = 0;
@@ -150,14 +151,22 @@ function place(messages) {
     } else {
       const made = item(message, chats.get(open), act);
       made.dataset.day = dayOf(message.date);
-      const after = [...log.querySelectorAll("[data-id]")].findLast((other) => Number(other.dataset.id) < message.message_id);
+      let after = log.lastElementChild;
+      while (after && !(Number(after.dataset.id) < message.message_id)) after = after.previousElementSibling;
       if (after) after.after(made);
       else log.prepend(made);
     }
   }
+  if (!stay) trim();
   drawDays();
   at("down").hidden = !stay;
   if (!stay) toBottom();
+}
+
+/** A storm must not fill the page: what is far above can be asked for again. */
+function trim() {
+  const shown = at("log").querySelectorAll("[data-id]");
+  for (const old of [...shown].slice(0, Math.max(0, shown.length - MOST))) old.remove();
 }
 
 /** The days between the messages; and a name only above the first of several. */
