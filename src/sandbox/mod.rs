@@ -317,7 +317,7 @@ impl Sandbox {
             // Waiting pages must see that their state is an old one.
             let (version, epoch) = (state.world.version + 1, state.epoch + 1);
             *state = fresh;
-            state.world.version += version;
+            state.world.start_over_at(version);
             state.epoch = epoch;
         }
     }

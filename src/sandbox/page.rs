@@ -12,8 +12,11 @@ use super::world::Chat;
 const HTML: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/style.css");
 const ICON: &str = include_str!("page/icon.svg");
-const SCRIPTS: [(&str, &str); 3] = [
+const SCRIPTS: [(&str, &str); 6] = [
     ("/page.js", include_str!("page/page.js")),
+    ("/common.js", include_str!("page/common.js")),
+    ("/dialogs.js", include_str!("page/dialogs.js")),
+    ("/list.js", include_str!("page/list.js")),
     ("/messages.js", include_str!("page/messages.js")),
     ("/text.js", include_str!("page/text.js")),
 ];

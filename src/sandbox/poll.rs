@@ -279,9 +279,14 @@ impl Bots {
         Bots { bots, any: tokens.is_empty(), first_update, early: Vec::new() }
     }
 
-    /// Lets ids go on where `old` stopped: a bot that runs through a reset still sends its last offset.
+    /// Lets ids go on where `old` stopped, and polls that wait go on waiting: a bot may run through a reset.
     pub fn go_on_from(&mut self, old: &Bots) {
         self.first_update = old.bots.iter().map(|bot| bot.next_update).fold(old.first_update, i64::max);
+        for known in &old.bots {
+            let bot = self.get(&known.token);
+            bot.poll = known.poll;
+            bot.waiting.clone_from(&known.waiting);
+        }
         for bot in &mut self.bots {
             bot.next_update = self.first_update;
         }

@@ -259,6 +259,14 @@ impl World {
         self.version
     }
 
+    /// After a reset all is new to a page that has seen `version`.
+    pub fn start_over_at(&mut self, version: u64) {
+        self.version += version;
+        for chat in self.chats.values_mut() {
+            chat.version = self.version;
+        }
+    }
+
     /// Adds a message to a chat that exists and returns its id. Supergroups and channels count for themselves.
     pub fn add(&mut self, chat_id: i64, mut message: Message) -> i64 {
         let version = self.touch(chat_id);

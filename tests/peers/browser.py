@@ -186,6 +186,35 @@ def groups(browser, sandbox):
     print("ok    groups: as anybody, in a topic, a document")
 
 
+def storm(browser, sandbox):
+    """Many messages at once, here and elsewhere: the newest is seen, the page stays small, the rest can be asked for."""
+    sandbox.post("chat", {"id": 1500, "first_name": "Storm"})
+    browser.go(sandbox.ctl + "/#1500")
+    browser.click(".start button", "START")
+    for n in range(700):
+        sandbox.bot("sendMessage", chat_id=1500 if n % 2 else -501, text=f"<b>HighLatency</b> on <code>web-{n}</code> {n}", parse_mode="HTML")
+    browser.wait("the newest", "return [...document.querySelectorAll('#log .text')].at(-1)?.textContent.startsWith('HighLatency on web-699')")
+    shown = browser.run("return document.querySelectorAll('#log [data-id]').length")
+    assert shown <= 400, f"{shown} messages on the page"
+    assert browser.run("const s = document.querySelector('#scroll'); return s.scrollHeight - s.scrollTop - s.clientHeight < 80"), "not at the end"
+    browser.wait("the badge", "return [...document.querySelectorAll('.badge')].some((e) => e.checkVisibility() && Number(e.textContent) >= 350)")
+    browser.screenshot("storm")
+    browser.go("about:blank")
+    browser.go(sandbox.ctl + "/#1500")
+    browser.run("document.querySelector('#scroll').scrollTop = 0")
+    browser.click("#earlier")
+    browser.wait("the first", "return document.querySelector('#log .text')?.textContent.startsWith('/start')")
+    order = browser.run("return [...document.querySelectorAll('#log [data-id]')].map((e) => Number(e.dataset.id))")
+    assert order == sorted(order) and len(order) == 352, (len(order), order[:5])
+    browser.click("#facts")
+    browser.wait("the facts", "return document.querySelector('.facts')?.innerText.includes('same chat parallel')")
+    browser.screenshot("facts")
+    browser.press(ESCAPE)
+    sandbox.post("reset")
+    browser.wait("the clean slate", "return document.querySelectorAll('#chats .chat').length === 3")
+    print("ok    a storm of 700 messages, and a reset")
+
+
 def main():
     with Sandbox("--strict") as sandbox, Browser() as browser:
         stop = threading.Event()
@@ -197,6 +226,7 @@ def main():
             assert not browser.complaints(), "errors on the console"
             groups(browser, sandbox)
             hostile_texts(browser, sandbox)
+            storm(browser, sandbox)
         finally:
             stop.set()
             thread.join()

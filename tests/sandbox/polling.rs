@@ -140,6 +140,18 @@ fn a_poll_whose_client_has_gone_is_no_conflict() {
 }
 
 #[test]
+fn a_poll_waits_through_a_reset() {
+    let sandbox = start();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| poll(&sandbox, json!({"timeout": 50})));
+        std::thread::sleep(Duration::from_millis(200));
+        sandbox.post("reset", json!({}));
+        say(&sandbox, "after");
+        assert_eq!(waiting.join().unwrap(), ["after"]);
+    });
+}
+
+#[test]
 fn a_webhook_forbids_polling() {
     let sandbox = start();
     assert_eq!(sandbox.refused("setWebhook", json!({"url": "http://x.example/"})).0, 400);

@@ -1,9 +1,11 @@
 // The page: which chats there are, which one is open, and what is done in it.
 
+import { at, post, toast } from "./common.js";
+import { askForChat, askForPerson, openFile, openPhoto, showFacts } from "./dialogs.js";
+import { drawChats, forgetRows } from "./list.js";
+import { author, dayOf, hue, initials, item, nameOf, preview } from "./messages.js";
 import { element } from "./text.js";
-import { author, clock, dayOf, hue, initials, item, nameOf, preview } from "./messages.js";
 
-const at = (id) => document.getElementById(id);
 const chats = new Map();
 const seen = new Map();
 const told = new Set();
@@ -15,73 +17,14 @@ let epoch = null;
 let polling = null;
 let replyTo = null;
 
-async function post(path, body) {
-  const response = await fetch(path, { method: "POST", body: JSON.stringify(body) });
-  const answer = await response.json();
-  if (!response.ok) toast(answer.error || "that did not work");
-  return response.ok ? answer : null;
-}
-
-function toast(text) {
-  const box = at("toast");
-  box.textContent = text;
-  box.classList.add("shown");
-  clearTimeout(toast.timer);
-  toast.timer = setTimeout(() => box.classList.remove("shown"), 4000);
-}
-
-// --- the list of chats
-
-const rows = new Map();
-
-/** The row of a chat: made once and then only filled, so that a click in a storm still meets it. */
-function row(entry) {
-  const { chat, last } = entry;
-  const name = nameOf(chat);
-  const unread = chat.id === open ? 0 : entry.delivered - (seen.get(chat.id) ?? 0);
-  const whose = last && !last.own && chat.type !== "private" ? `${author(last)}: ` : "";
-  const line = last ? whose + preview(last) : "no messages";
-  const state = JSON.stringify([name, unread, line, last?.date, chat.id === open]);
-  if (!rows.has(chat.id)) {
-    const button = element("button", "chat");
-    button.type = "button";
-    button.addEventListener("click", () => openChat(chat.id));
-    rows.set(chat.id, { made: element("li", "", button), button });
-  }
-  const known = rows.get(chat.id);
-  if (known.state === state) return known.made;
-  known.state = state;
-  const avatar = element("span", `avatar hue-${hue(chat.id)}`, initials(name));
-  avatar.ariaHidden = "true";
-  const badge = element("span", "badge", unread > 999 ? "999+" : String(unread));
-  badge.hidden = unread <= 0;
-  badge.title = `${unread} unread`;
-  known.button.replaceChildren(avatar,
-    element("span", "name", chat.type === "private" ? name : `${icon(chat)} ${name}`),
-    element("time", "", last ? clock(last.date) : ""), element("span", "last", line), badge);
-  if (chat.id === open) known.button.setAttribute("aria-current", "true");
-  else known.button.removeAttribute("aria-current");
-  return known.made;
-}
-
-const icon = (chat) => (chat.type === "channel" ? "📢" : chat.is_forum ? "💬" : "👥");
-
-function drawChats() {
-  const wanted = at("search").value.toLowerCase();
-  const list = [...chats.values()]
-    .filter((entry) => nameOf(entry.chat).toLowerCase().includes(wanted) || String(entry.chat.id).includes(wanted))
-    .sort((a, b) => (b.last?.date ?? 0) - (a.last?.date ?? 0) || b.version - a.version);
-  const box = at("chats");
-  // A storm over thousands of chats must not draw thousands of rows at each change.
-  const shown = list.slice(0, 300).map(row);
-  shown.forEach((made, n) => {
-    if (box.children[n] !== made) box.insertBefore(made, box.children[n] ?? null);
-  });
-  while (box.children.length > shown.length) box.lastChild.remove();
-  at("none").hidden = chats.size > 0;
-}
-
 // --- the open chat
+
+const drawList = () => drawChats({ chats, seen, open, openChat });
+
+function welcome(id) {
+  drawPeople(chats.get(open));
+  at("as").value = id;
+}
 
 const act = {
   reply(message) {
@@ -102,31 +45,9 @@ const act = {
   command(text) {
     say(text);
   },
-  openPhoto(photo, message) {
-    const image = element("img", "");
-    image.src = fileUrl(photo);
-    image.alt = message.caption || "Picture";
-    view(message.caption || `${photo.width} × ${photo.height}`, photo, "photo.png", image);
-  },
-  async openFile(file) {
-    const name = file.file_name || "file";
-    if (!/^(text\/|application\/json)/.test(file.mime_type || "")) {
-      return view(name, file, name, element("p", "", `This is ${file.mime_type}: save it to look at it.`));
-    }
-    const response = await fetch(fileUrl(file));
-    view(name, file, name, element("pre", "", await response.text()));
-  },
+  openPhoto,
+  openFile,
 };
-
-const fileUrl = (file) => `/files/${encodeURIComponent(file.file_id)}`;
-
-function view(title, file, name, body) {
-  at("viewer-title").textContent = title;
-  at("viewer-save").href = fileUrl(file);
-  at("viewer-save").download = name;
-  at("viewer-body").replaceChildren(body);
-  at("viewer").showModal();
-}
 
 const atBottom = () => at("scroll").scrollHeight - at("scroll").scrollTop - at("scroll").clientHeight < 80;
 
@@ -286,7 +207,7 @@ async function openChat(id) {
 function take(news) {
   if (epoch !== null && epoch !== news.epoch) {
     chats.clear();
-    rows.clear();
+    forgetRows();
     at("log").replaceChildren();
   }
   epoch = news.epoch;
@@ -307,7 +228,7 @@ function take(news) {
   for (const { id, answer } of news.queries) {
     if (answer && !told.has(id)) tell(id, answer);
   }
-  drawChats();
+  drawList();
   const bad = news.violations;
   at("sums").textContent = `${news.delivered} delivered` + (bad ? `, ${bad} violation${bad === 1 ? "" : "s"}` : "");
   at("live").className = bad ? "dot bad" : "dot good";
@@ -358,55 +279,6 @@ async function showEarlier() {
   at("earlier").hidden = news.first >= Number(at("log").querySelector("[data-id]").dataset.id);
 }
 
-// --- new chats and people
-
-async function makeChat() {
-  const kind = document.querySelector('[name="kind"]:checked').value;
-  const name = at("make-name").value.trim();
-  const ids = [...chats.keys(), ...users.map((user) => user.id)];
-  const free = (start, step) => {
-    let id = start;
-    while (ids.includes(id)) id += step;
-    return id;
-  };
-  const proposed = kind === "private" ? free(1001, 1) : kind === "group" ? free(-501, -1) : free(-1001000000001, -1);
-  const id = Number(at("make-id").value) || proposed;
-  const spec = { id, type: kind === "forum" ? "supergroup" : kind };
-  if (kind === "private") await post("/user", { id, first_name: name });
-  spec[kind === "private" ? "first_name" : "title"] = name;
-  if (kind === "forum") Object.assign(spec, { is_forum: true, threads: { 2: "Alerts", 3: "Panels" } });
-  if (kind === "channel") spec.bot = "administrator";
-  if (await post("/chat", spec)) openChat(id);
-}
-
-async function makePerson() {
-  const ids = [...users.map((user) => user.id), ...chats.keys()].filter((id) => id > 0);
-  const id = Math.max(1000, ...ids) + 1;
-  const user = await post("/user", { id, first_name: at("person-name").value.trim() });
-  if (!user) return;
-  users.push(user);
-  drawPeople(chats.get(open));
-  at("as").value = id;
-}
-
-function ask(dialog, done) {
-  dialog.querySelectorAll("input:not([type=radio])").forEach((input) => (input.value = ""));
-  dialog.onclose = () => dialog.returnValue === "make" && done();
-  dialog.returnValue = "";
-  dialog.showModal();
-}
-
-async function showFacts() {
-  const facts = await (await fetch("/violations")).json();
-  const rows = Object.entries(facts.counts).map(([name, count]) =>
-    element("tr", count ? "bad" : "", element("th", "", name.replaceAll("_", " ")), element("td", "", String(count)),
-      element("td", "example", facts.examples[name]?.[0] || "")));
-  at("viewer-title").textContent = "What the client did that it should not";
-  at("viewer-save").removeAttribute("href");
-  at("viewer-body").replaceChildren(element("table", "facts", ...rows));
-  at("viewer").showModal();
-}
-
 function submit(event) {
   event.preventDefault();
   const text = at("text").value.trim();
@@ -428,12 +300,12 @@ at("text").addEventListener("keydown", (event) => {
   if (event.key === "Escape") stopReplying();
 });
 at("replying").querySelector("button").addEventListener("click", stopReplying);
-at("search").addEventListener("input", drawChats);
+at("search").addEventListener("input", drawList);
 at("earlier").addEventListener("click", showEarlier);
 at("down").addEventListener("click", toBottom);
 at("facts").addEventListener("click", showFacts);
-at("new").addEventListener("click", () => ask(at("make"), makeChat));
-at("as").addEventListener("change", () => at("as").value === "new" && ask(at("person"), makePerson));
+at("new").addEventListener("click", () => askForChat({ chats, users, openChat }));
+at("as").addEventListener("change", () => at("as").value === "new" && askForPerson({ chats, users, welcome }));
 at("block").addEventListener("click", () => post("/bot_status", { chat: open, status: at("block").dataset.status }));
 at("keys").addEventListener("click", () => {
   const shown = at("keys").getAttribute("aria-expanded") === "true";
@@ -445,13 +317,10 @@ at("back").addEventListener("click", () => {
   history.replaceState(null, "", location.pathname);
   document.body.dataset.view = "list";
   drawOpen();
-  drawChats();
+  drawList();
   polling?.abort();
 });
 at("scroll").addEventListener("scroll", () => (at("down").hidden = atBottom()), { passive: true });
-document.querySelectorAll("dialog .cancel").forEach((button) =>
-  button.addEventListener("click", () => button.closest("dialog").close("")));
-
 function followHash() {
   const id = Number(location.hash.slice(1));
   if (/^#-?\d+$/.test(location.hash) && id !== open) openChat(id);
