@@ -200,6 +200,11 @@ impl Drop for Sandbox {
     }
 }
 
+/// A 400 as [`Sandbox::refused`] returns it.
+pub fn bad(words: &str) -> (u16, String) {
+    (400, format!("Bad Request: {words}"))
+}
+
 pub fn request(method: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let mut bytes = format!(

@@ -7,4 +7,6 @@ mod control;
 mod faults;
 mod harness;
 mod limits;
+mod media;
 mod polling;
+mod rules;

@@ -7,7 +7,8 @@ import { author, dayOf, hue, initials, item, nameOf, preview } from "./messages.
 import { element } from "./text.js";
 
 const chats = new Map();
-const seen = new Map();
+/** How many messages of a chat were on the page when it was last looked at; survives a reload. */
+const seen = new Map(JSON.parse(sessionStorage.getItem("seen") || "[]"));
 const told = new Set();
 const MOST = 400;
 let users = [];
@@ -125,6 +126,7 @@ function drawOpen() {
   drawPeople(entry);
   drawTopics(entry);
   seen.set(open, entry.delivered);
+  sessionStorage.setItem("seen", JSON.stringify([...seen]));
 }
 
 function drawKeyboard(keyboard) {
@@ -211,10 +213,11 @@ function take(news) {
     at("log").replaceChildren();
   }
   epoch = news.epoch;
+  const first = version === 0;
   version = news.version;
   users = news.users;
   for (const entry of news.chats) {
-    if (!chats.has(entry.chat.id) && !seen.has(entry.chat.id)) seen.set(entry.chat.id, 0);
+    if ((seen.get(entry.chat.id) ?? 0) > entry.delivered) seen.delete(entry.chat.id);
     chats.set(entry.chat.id, entry);
   }
   drawOpen();
@@ -226,7 +229,7 @@ function take(news) {
   if (start && !at("log").children.length) at("log").append(startButton());
   if (!start) at("log").querySelector(".start")?.remove();
   for (const { id, answer } of news.queries) {
-    if (answer && !told.has(id)) tell(id, answer);
+    if (answer && !told.has(id)) tell(id, answer, first);
   }
   drawList();
   const bad = news.violations;
@@ -241,10 +244,10 @@ function startButton() {
   return element("li", "start", button);
 }
 
-/** What the bot said to a press. */
-function tell(id, answer) {
+/** What the bot said to a press; what it said before this chat was opened is old. */
+function tell(id, answer, old) {
   told.add(id);
-  if (!answer.text) return;
+  if (old || !answer.text) return;
   if (!answer.show_alert) return toast(answer.text);
   at("alert").querySelector("p").textContent = answer.text;
   at("alert").showModal();
