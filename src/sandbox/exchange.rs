@@ -150,7 +150,34 @@ fn record(sandbox: &Sandbox, origin: Origin, method: &str, params: Params) -> Re
     }
 }
 
+/// A call that has begun: what it says, and what is to go wrong with it.
+struct Begun {
+    params: Params,
+    admitted: Result<(), Refusal>,
+    rule: Option<Box<str>>,
+    action: Option<Action>,
+    /// The chat to which a message is under way.
+    chat: Option<Box<str>>,
+    steady_ms: u64,
+}
+
 fn call(sandbox: &Sandbox, origin: Origin, request: &Request, token: &str, method: &str) -> Exchange {
+    let begun = begin(sandbox, origin, request, token, method);
+    let action = begun.action.as_ref();
+    let mut answer = Answer::default();
+    if !faults::before(sandbox, &begun.params, action, &mut answer) {
+        let result = match (&begun.admitted, &sandbox.options.upstream) {
+            (Err(refusal), _) => Err(refusal.clone()),
+            (_, Some(url)) => forward(sandbox, url, request, &begun, &mut answer),
+            _ => process(sandbox, &begun, token, method, origin, &mut answer),
+        };
+        answer.set(result, sandbox);
+    }
+    faults::after(action, &mut answer);
+    finish(sandbox, origin, begun, token, method, answer)
+}
+
+fn begin(sandbox: &Sandbox, origin: Origin, request: &Request, token: &str, method: &str) -> Begun {
     let steady_ms = sandbox.clock.steady_ms();
     let mut params = Params::read(request);
     if sandbox.options.upstream.is_none() {
@@ -166,43 +193,28 @@ fn call(sandbox: &Sandbox, origin: Origin, request: &Request, token: &str, metho
     let text = if params.get("text").is_empty() { params.get("caption") } else { params.get("text") };
     let Origin { conn, reused, .. } = origin;
     let subject = Subject { method, chat_id: params.get("chat_id"), text, token, conn, reused };
-    let rule = state.rules.find(subject);
+    let (rule, action) = state.rules.find(subject).unzip();
     drop(state);
-    let (rule, action) = rule.unzip();
-    // Who hangs by a rule is not under way: a client that gives up and tries again does nothing wrong.
-    let hangs = matches!(action, Some(Action::Hang(..)));
-    if hangs {
-        sandbox.arrived(chat.as_deref());
+    let mut begun = Begun { params, admitted, rule, action, chat, steady_ms };
+    if matches!(begun.action, Some(Action::Hang(..))) {
+        // Not under way: a client that gives up and tries again does nothing wrong.
+        sandbox.arrived(begun.chat.take().as_deref());
     }
+    begun
+}
 
-    let mut answer = Answer::default();
-    if !faults::before(sandbox, &params, action.as_ref(), &mut answer) {
-        let result = admitted.and_then(|()| {
-            if let Some(url) = &sandbox.options.upstream {
-                return forward(sandbox, url, request, chat.as_deref(), steady_ms, &mut answer);
-            }
-            let bot = sandbox.state().bots.get(token).id;
-            let wall_ms = sandbox.clock.wall_ms();
-            let lenient = sandbox.options.lenient;
-            let call = Call { token, bot, params: &params, steady_ms, wall_ms, held: false, lenient };
-            process(sandbox, call, method, action.as_ref(), origin, &mut answer)
-        });
-        answer.set(result, sandbox);
-    }
-    faults::after(action.as_ref(), &mut answer);
-
-    let mut state = sandbox.state();
-    let mut record = record(sandbox, origin, method, params);
-    record.t_ms = steady_ms;
-    record.rule = rule;
+fn finish(sandbox: &Sandbox, origin: Origin, begun: Begun, token: &str, method: &str, answer: Answer) -> Exchange {
+    let mut record = record(sandbox, origin, method, begun.params);
+    record.t_ms = begun.steady_ms;
+    record.rule = begun.rule;
     record.status = answer.status();
     record.outcome = answer.outcome;
-    leave(&mut state, token, chat.as_deref(), &answer);
+    let mut state = sandbox.state();
+    leave(&mut state, token, api::is_limited(method).then(|| record.chat()), &answer);
     state.keep(record);
     drop(state);
     sandbox.changed.notify_all();
-    let chat = chat.filter(|_| !hangs);
-    Exchange { response: answer.response, wire: answer.wire, idle: answer.idle, chat }
+    Exchange { response: answer.response, wire: answer.wire, idle: answer.idle, chat: begun.chat }
 }
 
 /// An answer in the making.
@@ -271,14 +283,23 @@ pub fn error(refusal: &Refusal) -> Response {
 /// Calls the method; a request that the limits hold waits and is called again.
 fn process(
     sandbox: &Sandbox,
-    mut call: Call,
+    begun: &Begun,
+    token: &str,
     method: &str,
-    action: Option<&Action>,
     origin: Origin,
     answer: &mut Answer,
 ) -> Result<Value, Refusal> {
+    let mut call = Call {
+        token,
+        bot: sandbox.state().bots.get(token).id,
+        params: &begun.params,
+        steady_ms: begun.steady_ms,
+        wall_ms: sandbox.clock.wall_ms(),
+        held: false,
+        lenient: sandbox.options.lenient,
+    };
     if method == "getupdates" {
-        let updates = faults::updates(sandbox, &call, action, origin);
+        let updates = faults::updates(sandbox, &call, begun.action.as_ref(), origin);
         return updates.unwrap_or_else(|| {
             answer.wire = Wire::Close;
             Err(Refusal::new(499, "the client is gone"))
@@ -296,15 +317,14 @@ fn forward(
     sandbox: &Sandbox,
     url: &str,
     request: &Request,
-    chat: Option<&str>,
-    steady_ms: u64,
+    begun: &Begun,
     answer: &mut Answer,
 ) -> Result<Value, Refusal> {
-    if let Some(chat) = chat {
+    if let Some(chat) = &begun.chat {
         let id = chat.parse().unwrap_or(-1);
         let mut state = sandbox.state();
         let State { limits, violations, .. } = &mut *state;
-        let verdict = limits.check(id, chat.starts_with(['-', '@']), steady_ms, violations);
+        let verdict = limits.check(id, chat.starts_with(['-', '@']), begun.steady_ms, violations);
         drop(state);
         match verdict {
             super::limits::Verdict::Refuse(seconds) => return Err(Refusal::too_many(seconds)),

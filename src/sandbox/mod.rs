@@ -17,6 +17,7 @@ mod message;
 mod page;
 mod params;
 mod poll;
+mod presets;
 mod requests;
 mod rules;
 mod server;

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::clock::Chance;
+use super::presets::Preset;
 
 /// Which requests a rule is for; everything given must hold.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -177,52 +178,6 @@ pub enum Action {
     Pass(#[expect(dead_code, reason = "`{\"pass\": true}` is the form")] bool),
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Preset {
-    CantParse,
-    Blocked,
-    Kicked,
-    Deactivated,
-    ChatNotFound,
-    TooLong,
-    ThreadNotFound,
-    NotModified,
-    QueryTooOld,
-    Unauthorized,
-    NotFound,
-    ConflictPoll,
-    ConflictWebhook,
-    Restart500,
-    #[serde(rename = "entity_too_large413")]
-    EntityTooLarge413,
-}
-
-impl Preset {
-    /// Code and description, as the Bot API server writes them.
-    pub fn error(self) -> (u16, &'static str) {
-        match self {
-            Preset::CantParse => {
-                (400, "Bad Request: can't parse entities: Unsupported start tag \"no\" at byte offset 404")
-            }
-            Preset::Blocked => (403, "Forbidden: bot was blocked by the user"),
-            Preset::Kicked => (403, "Forbidden: bot was kicked from the supergroup chat"),
-            Preset::Deactivated => (403, "Forbidden: user is deactivated"),
-            Preset::ChatNotFound => (400, "Bad Request: chat not found"),
-            Preset::TooLong => (400, "Bad Request: message is too long"),
-            Preset::ThreadNotFound => (400, "Bad Request: message thread not found"),
-            Preset::NotModified => (400, super::api::NOT_MODIFIED),
-            Preset::QueryTooOld => (400, super::api::QUERY_TOO_OLD),
-            Preset::Unauthorized => (401, "Unauthorized"),
-            Preset::NotFound => (404, "Not Found"),
-            Preset::ConflictPoll => (409, super::poll::CONFLICT),
-            Preset::ConflictWebhook => (409, super::poll::CONFLICT_WEBHOOK),
-            Preset::Restart500 => (500, "Internal Server Error: restart"),
-            Preset::EntityTooLarge413 => (413, "Request Entity Too Large"),
-        }
-    }
-}
-
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Spec {
@@ -311,40 +266,50 @@ impl Rules {
 
     /// The rule for a whole request.
     pub fn find(&mut self, subject: Subject) -> Option<(Box<str>, Action)> {
-        self.first(subject, |rule| !matches!(rule.action, Action::Rst(Rst::OnAccept)))
+        self.first(subject, Phase::Whole)
     }
 
     /// The reset for a new connection, of which nothing is known but its number.
     pub fn on_accept(&mut self, conn: u64) -> bool {
-        let subject = Subject { conn, ..Subject::default() };
-        self.first(subject, |rule| matches!(rule.action, Action::Rst(Rst::OnAccept))).is_some()
+        self.first(Subject { conn, ..Subject::default() }, Phase::Accept).is_some()
     }
 
-    /// The reset for a request of which only the head is known. A rule that asks for chat or text waits for the body.
+    /// The reset for a request of which only the head is known.
     pub fn on_head(&mut self, subject: Subject) -> Option<(Box<str>, Rst)> {
-        if self.rules.is_empty() {
-            return None;
-        }
-        let early = |rule: &Rule| {
-            matches!(rule.action, Action::Rst(Rst::AfterHeaders | Rst::MidBody))
-                && rule.matches.chat_id.is_none()
-                && rule.matches.text.is_none()
-        };
-        match self.first(subject, early) {
+        match self.first(subject, Phase::Head) {
             Some((id, Action::Rst(rst))) => Some((id, rst)),
             _ => None,
         }
     }
 
-    fn first(&mut self, subject: Subject, kind: impl Fn(&Rule) -> bool) -> Option<(Box<str>, Action)> {
+    fn first(&mut self, subject: Subject, phase: Phase) -> Option<(Box<str>, Action)> {
         let chance = &mut self.chance;
         let mut rules = self.rules.iter_mut();
-        let rule = rules.by_ref().find_map(|rule| (kind(rule) && rule.takes(subject, chance)).then_some(rule))?;
+        let rule =
+            rules.by_ref().find_map(|rule| (rule.phase() == phase && rule.takes(subject, chance)).then_some(rule))?;
         Some((rule.id.as_str().into(), rule.action.clone()))
     }
 }
 
+/// When a rule is looked at; each at one time only, or it would count a request twice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Accept,
+    Head,
+    Whole,
+}
+
 impl Rule {
+    /// A reset that asks for chat or text has to wait for the body.
+    fn phase(&self) -> Phase {
+        let needs_body = self.matches.chat_id.is_some() || self.matches.text.is_some();
+        match self.action {
+            Action::Rst(Rst::OnAccept) => Phase::Accept,
+            Action::Rst(_) if !needs_body => Phase::Head,
+            _ => Phase::Whole,
+        }
+    }
+
     fn takes(&mut self, subject: Subject, chance: &mut Chance) -> bool {
         if !self.matches.hold(subject) {
             return false;

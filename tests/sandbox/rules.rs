@@ -53,6 +53,16 @@ fn rules_match_what_they_say() {
 }
 
 #[test]
+fn a_request_counts_once_for_a_reset_too() {
+    let sandbox = Sandbox::start(&[]);
+    sandbox.rule(json!({"times": -1, "match": {"nth": 2}, "do": {"rst": "after_headers"}}));
+    assert_eq!(sandbox.send(1, "a").status, 200);
+    assert!(Wire::open(sandbox.api).unwrap().ask(&send_request(1, "b")).is_err());
+    assert_eq!(sandbox.send(1, "c").status, 200);
+    assert_eq!(sandbox.get("rules")[0]["seen"], 3);
+}
+
+#[test]
 fn the_first_rule_wins_and_bad_ones_are_refused_whole() {
     let sandbox = Sandbox::start(&[]);
     sandbox.post(
