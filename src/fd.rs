@@ -1,4 +1,4 @@
-//! File descriptors that this process was given by number: listening sockets of systemd, and its own connections.
+//! File descriptors that this process was given by number: the listening sockets of systemd.
 
 use std::io;
 use std::net::TcpListener;
@@ -8,9 +8,9 @@ use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 const FIRST: RawFd = 3;
 
 /// A close-on-exec copy of a descriptor that is known by its number only; an error if there is none of that number.
-pub fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
-    // The one place of the project that needs it: the number comes from the environment or from /proc/self/fd, and
-    // nothing is done with it but fcntl(F_DUPFD_CLOEXEC), which answers EBADF when it is not open.
+fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
+    // The one place of the project that needs it: the number comes from the environment, and nothing is done
+    // with it but fcntl(F_DUPFD_CLOEXEC), which answers EBADF when it is not open.
     #[allow(unsafe_code)]
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     borrowed.try_clone_to_owned()

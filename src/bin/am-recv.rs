@@ -12,7 +12,6 @@ use anyhow::Context;
 use lexopt::prelude::*;
 use prometheus_telegram::cli::{self, Args, Failure};
 use prometheus_telegram::config::Config;
-use prometheus_telegram::connections::Patience;
 use prometheus_telegram::recv::{Credentials, Options, Receiver};
 use prometheus_telegram::{ack, fd, notice};
 
@@ -80,7 +79,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
         max_body,
         ack_timeout,
         with_ack: ack.is_some(),
-        patience: Patience { request: read_timeout, idle: Duration::from_secs(600) },
+        patience: read_timeout,
         credentials: Credentials { bearer: config.webhook_token, basic },
     };
     let socket = ack
@@ -96,7 +95,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
         })?,
     };
     let address = listener.local_addr().context("cannot read the address of the listening socket")?;
-    let (receiver, accepted) = Receiver::start(listener, options)?;
+    let (receiver, accepted) = Receiver::start(listener, options);
     if let Some(socket) = socket {
         receiver.hear(socket);
     }

@@ -17,7 +17,7 @@ use prometheus_telegram::delivery::{self, Batch, Delivery, End, Event, Metrics, 
 use prometheus_telegram::outbox::{Lock, Outbox};
 use prometheus_telegram::pacing::Limits;
 use prometheus_telegram::telegram::Api;
-use prometheus_telegram::{desk, metrics_server, notice, outbox};
+use prometheus_telegram::{desk, metrics, notice, outbox};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -84,7 +84,7 @@ enum Mode {
 }
 
 fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
-    let (mut file, mut ack, mut repeat_after, mut metrics, mut mode) = (None, None, None, None, Mode::Deliver);
+    let (mut file, mut ack, mut repeat_after, mut scraped_on, mut mode) = (None, None, None, None, Mode::Deliver);
     let mut note = desk::Note::default();
     let mut options = Options {
         limits: Limits::default(),
@@ -103,7 +103,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
             Long("at-most-once") => options.at_most_once = true,
             Long("connections") => options.connections = args.parse::<usize>()?.clamp(1, 64),
             Long("limits") => options.limits = args.parse::<Limits>()?,
-            Long("metrics") => metrics = Some(args.parse::<String>()?),
+            Long("metrics") => scraped_on = Some(args.parse::<String>()?),
             Long("chat") => note.chat = Some(args.parse()?),
             Long("thread") => note.thread = Some(args.parse()?),
             Long("silent") => note.silent = true,
@@ -139,9 +139,9 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     let acks = ack.map(|path| Acks::new(&path)).transpose().context("cannot make a socket")?;
     let (sender, events) = delivery::events();
     let counters = Arc::new(Metrics::default());
-    if let Some(address) = metrics {
+    if let Some(address) = scraped_on {
         let scraped = counters.clone();
-        let address = metrics_server::serve(&address, move || scraped.text()).map_err(Failure::misuse)?;
+        let address = metrics::listen(&address, move || scraped.response()).map_err(Failure::misuse)?;
         notice!("metrics on http://{address}/metrics");
     }
     let delivery = Delivery::new(open()?, api, options, acks, counters, sender.clone())?;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -10,6 +9,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::settle::Settlement;
+use crate::http::Response;
+use crate::metrics;
 
 type Labels = [(&'static str, &'static str); 1];
 
@@ -90,11 +91,8 @@ impl Metrics {
         self.duration.observe(took.as_secs_f64());
     }
 
-    /// The text for a scrape.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let _ = encode(&mut text, &self.registry);
-        text
+    /// The answer to a scrape.
+    pub fn response(&self) -> Response {
+        metrics::response(&self.registry)
     }
 }

@@ -1,18 +1,47 @@
 //! The open requests, by the digest of their line.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::net::SocketAddr;
+use std::collections::{HashMap, VecDeque};
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tiny_http::Request;
-
+use crate::http::Response;
 use crate::line::Digest;
+
+/// Where an answer goes, once, whoever gives it.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    stream: Arc<TcpStream>,
+    given: Arc<AtomicBool>,
+}
+
+impl Reply {
+    /// The answer to the request that was read last from this connection.
+    pub fn new(stream: Arc<TcpStream>) -> Self {
+        Reply { stream, given: Arc::default() }
+    }
+
+    /// Answers. A client that went away, or takes nothing, will come again; that is its business.
+    pub fn give(&self, response: &Response) {
+        if (&*self.stream).write_all(&response.bytes()).is_err() {
+            let _ = self.stream.shutdown(Shutdown::Both);
+        }
+        self.given.store(true, Ordering::Release);
+    }
+
+    /// Becomes true when the answer is out.
+    pub fn given(&self) -> Arc<AtomicBool> {
+        self.given.clone()
+    }
+}
 
 /// A request whose line is on its way.
 pub struct Open {
-    /// To be answered once.
-    pub request: Request,
-    /// When it was handled first.
+    /// How to answer it.
+    pub reply: Reply,
+    /// When it was read.
     pub since: Instant,
     /// How many alerts are in it.
     pub alerts: usize,
@@ -26,21 +55,13 @@ pub struct Book {
     closed: bool,
     by_digest: HashMap<Digest, Vec<Open>>,
     in_order: VecDeque<(Instant, Digest)>,
-    peers: HashSet<SocketAddr>,
 }
 
 impl Book {
-    /// Enters a request; gives it back with the reason when that cannot be.
-    pub fn enter(&mut self, digest: Digest, open: Open) -> Result<(), Box<(Open, &'static str)>> {
+    /// Enters a request; gives it back when the book is closed.
+    pub fn enter(&mut self, digest: Digest, open: Open) -> Result<(), Open> {
         if self.closed {
-            return Err(Box::new((open, "the next stage is gone")));
-        }
-        // Answers of one connection go out in the order of its requests, so whoever answers the second one first would
-        // wait for the first. Nobody who sends webhooks sends two at once on one connection.
-        if let Some(peer) = open.request.remote_addr()
-            && !self.peers.insert(*peer)
-        {
-            return Err(Box::new((open, "the connection has a request that is not answered yet")));
+            return Err(open);
         }
         self.in_order.push_back((open.since, digest));
         self.by_digest.entry(digest).or_default().push(open);
@@ -50,9 +71,7 @@ impl Book {
     /// Takes out all requests of a line. Equal bodies that are open together say the same, and one of them on disk
     /// stands for all.
     pub fn take(&mut self, digest: &Digest) -> Vec<Open> {
-        let taken = self.by_digest.remove(digest).unwrap_or_default();
-        self.forget_peers(&taken);
-        taken
+        self.by_digest.remove(digest).unwrap_or_default()
     }
 
     /// Takes out what has been open for this long.
@@ -71,7 +90,6 @@ impl Book {
                 }
             }
         }
-        self.forget_peers(&expired);
         expired
     }
 
@@ -79,7 +97,6 @@ impl Book {
     pub fn close(&mut self) -> Vec<Open> {
         self.closed = true;
         self.in_order.clear();
-        self.peers.clear();
         self.by_digest.drain().flat_map(|(_, open)| open).collect()
     }
 
@@ -92,30 +109,40 @@ impl Book {
     pub fn len(&self) -> usize {
         self.by_digest.values().map(Vec::len).sum()
     }
-
-    fn forget_peers(&mut self, answered: &[Open]) {
-        for peer in answered.iter().filter_map(|open| open.request.remote_addr()) {
-            self.peers.remove(peer);
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tiny_http::TestRequest;
+    use std::io::Read;
+    use std::net::TcpListener;
 
-    fn open(port: u16) -> Open {
-        let request = TestRequest::new().with_remote_addr(([127, 0, 0, 1], port).into()).into();
-        Open { request, since: Instant::now(), alerts: 1, bytes: 1 }
+    fn open() -> Open {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        Open { reply: Reply::new(Arc::new(stream)), since: Instant::now(), alerts: 1, bytes: 1 }
+    }
+
+    #[test]
+    fn an_answer_goes_out_once_given() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let reply = Reply::new(Arc::new(listener.accept().unwrap().0));
+        assert!(!reply.given().load(Ordering::Acquire));
+        reply.give(&Response::text(503, "not now"));
+        assert!(reply.given().load(Ordering::Acquire));
+        drop(reply);
+        let mut text = String::new();
+        client.read_to_string(&mut text).unwrap();
+        assert!(text.starts_with("HTTP/1.1 503 ") && text.ends_with("not now\n"), "{text}");
     }
 
     #[test]
     fn equal_lines_are_answered_together() {
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
         let mut book = Book::default();
-        for (digest, port) in [(a, 1), (b, 2), (a, 3)] {
-            assert!(book.enter(digest, open(port)).is_ok());
+        for digest in [a, b, a] {
+            assert!(book.enter(digest, open()).is_ok());
         }
         assert_eq!(book.take(&a).len(), 2);
         assert_eq!(book.take(&a).len(), 0);
@@ -123,33 +150,24 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_has_one_open_request() {
-        let mut book = Book::default();
-        assert!(book.enter(Digest::of(b"a"), open(1)).is_ok());
-        assert!(book.enter(Digest::of(b"b"), open(1)).is_err());
-        book.take(&Digest::of(b"a"));
-        assert!(book.enter(Digest::of(b"b"), open(1)).is_ok());
-    }
-
-    #[test]
     fn what_is_old_expires_and_nothing_else() {
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
         let mut book = Book::default();
-        assert!(book.enter(a, open(1)).is_ok());
-        assert!(book.enter(b, open(2)).is_ok());
+        assert!(book.enter(a, open()).is_ok());
+        assert!(book.enter(b, open()).is_ok());
         std::thread::sleep(Duration::from_millis(20));
-        assert!(book.enter(a, open(3)).is_ok());
+        assert!(book.enter(a, open()).is_ok());
         assert_eq!(book.expire(Duration::from_millis(15)).len(), 2);
         assert_eq!(book.expire(Duration::from_millis(15)).len(), 0);
         assert_eq!(book.take(&a).len(), 1);
-        assert!(book.in_order.len() <= 1 && book.by_digest.is_empty() && book.peers.is_empty());
+        assert!(book.in_order.len() <= 1 && book.by_digest.is_empty());
     }
 
     #[test]
     fn a_closed_book_takes_nothing() {
         let mut book = Book::default();
-        assert!(book.enter(Digest::of(b"a"), open(1)).is_ok());
+        assert!(book.enter(Digest::of(b"a"), open()).is_ok());
         assert_eq!(book.close().len(), 1);
-        assert!(book.enter(Digest::of(b"a"), open(1)).is_err());
+        assert!(book.enter(Digest::of(b"a"), open()).is_err());
     }
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::http::Response;
+use crate::metrics;
 
 type Labels = [(&'static str, String); 1];
 
@@ -67,13 +69,10 @@ impl Metrics {
         self.duration.observe(after.as_secs_f64());
     }
 
-    /// The text for a scrape.
-    pub fn text(&self, open: usize, queued: usize) -> String {
+    /// The answer to a scrape.
+    pub fn response(&self, open: usize, queued: usize) -> Response {
         self.open.set(i64::try_from(open).unwrap_or(i64::MAX));
         self.queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let _ = encode(&mut text, &self.registry);
-        text
+        metrics::response(&self.registry)
     }
 }

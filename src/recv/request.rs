@@ -3,13 +3,10 @@
 //! The codes are chosen for Alertmanager: it retries 5xx and refused connections at once, and no 4xx, so whatever may
 //! work later is a 503.
 
-use std::io::Cursor;
-use std::time::Duration;
-
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
-use tiny_http::{Header, Method, Request, Response};
 
+use crate::http::{Head, Response};
 use crate::secret::Secret;
 
 /// What a webhook must present, if anything.
@@ -55,167 +52,102 @@ pub enum Kind {
     /// `/metrics`
     Metrics,
     /// Nothing that is done here.
-    Refused(Answer),
+    Refused(Response),
 }
 
 /// Reads the head of a request.
-pub fn kind(request: &Request, credentials: &Credentials, max_body: usize) -> Kind {
-    let path = request.url().split('?').next().unwrap_or_default();
-    let get = matches!(request.method(), Method::Get | Method::Head);
-    match path {
-        "/-/healthy" if get => return Kind::Healthy,
-        "/-/ready" if get => return Kind::Ready,
-        "/metrics" if get => return Kind::Metrics,
-        "/-/healthy" | "/-/ready" | "/metrics" => return Kind::Refused(Answer::method("GET")),
+pub fn kind(head: &Head, credentials: &Credentials, max_body: usize) -> Kind {
+    let path = head.path();
+    match (path, head.method.as_str()) {
+        ("/-/healthy", "GET") => return Kind::Healthy,
+        ("/-/ready", "GET") => return Kind::Ready,
+        ("/metrics", "GET") => return Kind::Metrics,
+        ("/-/healthy" | "/-/ready" | "/metrics", _) => return Kind::Refused(method("GET")),
         _ => {}
     }
     if !path.ends_with('/') {
-        return Kind::Refused(Answer::new(404, "nothing is here: post webhooks to /"));
+        return Kind::Refused(Response::text(404, "nothing is here: post webhooks to /"));
     }
-    if *request.method() != Method::Post {
-        return Kind::Refused(Answer::method("POST"));
+    if head.method != "POST" {
+        return Kind::Refused(method("POST"));
     }
-    let header = |name: &'static str| {
-        request.headers().iter().find(|header| header.field.equiv(name)).map(|header| header.value.as_str())
-    };
-    if !credentials.admit(header("Authorization")) {
-        return Kind::Refused(Answer::unauthorized());
+    if !credentials.admit(Some(head.header("authorization")).filter(|value| !value.is_empty())) {
+        let refused = Response::text(401, "missing or wrong credentials");
+        return Kind::Refused(refused.header("WWW-Authenticate", "Bearer realm=\"am-recv\""));
     }
-    if !header("Content-Type").is_none_or(is_json) {
-        return Kind::Refused(Answer::new(415, "the body must be JSON: send Content-Type: application/json"));
+    if !is_json(head.header("content-type")) {
+        let reason = "the body must be JSON: send Content-Type: application/json";
+        return Kind::Refused(Response::text(415, reason));
     }
-    if request.body_length().is_some_and(|length| length > max_body) {
-        return Kind::Refused(Answer::too_large(max_body));
+    match head.content_length() {
+        Ok(length) if length <= max_body => Kind::Webhook,
+        Ok(_) => Kind::Refused(too_large(max_body)),
+        Err(_) => Kind::Refused(bad("invalid Content-Length")),
     }
-    Kind::Webhook
 }
 
+/// A sender that does not say what it sends is believed.
 fn is_json(content_type: &str) -> bool {
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    kind == "application/json" || kind == "text/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+    kind.is_empty()
+        || kind == "application/json"
+        || kind == "text/json"
+        || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
-/// A status and one line that says why.
-pub struct Answer {
-    status: u16,
-    text: String,
-    header: Option<(&'static str, &'static str)>,
+/// 400: sending the same again cannot help.
+pub fn bad(reason: &str) -> Response {
+    Response::text(400, reason)
 }
 
-impl Answer {
-    fn new(status: u16, text: &str) -> Self {
-        Answer { status, text: format!("{text}\n"), header: None }
-    }
+/// 503: sending the same again may help, and Alertmanager does at once.
+pub fn busy(reason: &str) -> Response {
+    Response::text(503, &format!("cannot take it now: {reason}"))
+}
 
-    /// 200
-    pub fn ok(text: &str) -> Self {
-        Answer::new(200, text)
-    }
+/// 413
+pub fn too_large(max_body: usize) -> Response {
+    Response::text(413, &format!("the body is larger than {max_body} bytes (--max-body)"))
+}
 
-    /// 400: sending the same again cannot help.
-    pub fn bad(reason: &str) -> Self {
-        Answer::new(400, reason)
-    }
-
-    /// 503: sending the same again may help, and Alertmanager does at once.
-    pub fn busy(reason: &str) -> Self {
-        Answer::new(503, &format!("cannot take it now: {reason}"))
-    }
-
-    /// 413
-    pub fn too_large(max_body: usize) -> Self {
-        Answer::new(413, &format!("the body is larger than {max_body} bytes (--max-body)"))
-    }
-
-    /// 408: the client did not send the whole body in time.
-    pub fn incomplete(bytes: usize, patience: Duration) -> Self {
-        Answer::new(408, &format!("the body ended after {bytes} bytes or was not complete within {patience:?}"))
-    }
-
-    /// 200 in the text format of Prometheus.
-    pub fn metrics(text: String) -> Self {
-        let header = Some(("Content-Type", crate::metrics_server::CONTENT_TYPE));
-        Answer { status: 200, text, header }
-    }
-
-    fn method(allowed: &'static str) -> Self {
-        Answer { header: Some(("Allow", allowed)), ..Answer::new(405, &format!("only {allowed} is served here")) }
-    }
-
-    fn unauthorized() -> Self {
-        let header = Some(("WWW-Authenticate", "Bearer realm=\"am-recv\""));
-        Answer { header, ..Answer::new(401, "missing or wrong credentials") }
-    }
-
-    /// The status code.
-    pub fn status(&self) -> u16 {
-        self.status
-    }
-
-    /// The text without its newline.
-    pub fn reason(&self) -> &str {
-        self.text.trim_end()
-    }
-
-    /// For tiny_http.
-    pub fn into_response(self) -> Response<Cursor<Vec<u8>>> {
-        let mut response = Response::from_string(self.text).with_status_code(self.status);
-        if let Some((name, value)) = self.header
-            && let Ok(header) = Header::from_bytes(name, value)
-        {
-            response.add_header(header);
-        }
-        response
-    }
+fn method(allowed: &str) -> Response {
+    Response::text(405, &format!("only {allowed} is served here")).header("Allow", allowed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tiny_http::TestRequest;
 
-    fn status(kind: Kind) -> u16 {
-        match kind {
-            Kind::Refused(answer) => answer.status(),
+    fn status(method: &str, target: &str, headers: &[(&str, &str)]) -> u16 {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let head = Head { method: method.to_owned(), target: target.to_owned(), headers, is_old: false };
+        match kind(&head, &Credentials::default(), 10) {
+            Kind::Refused(response) => response.status,
             _ => 200,
         }
     }
 
-    fn header(name: &str, value: &str) -> Header {
-        Header::from_bytes(name, value).unwrap()
-    }
-
     #[test]
     fn heads_are_answered_by_the_table() {
-        type Row = (Method, &'static str, &'static [(&'static str, &'static str)], u16);
-        let table: [Row; 12] = [
-            (Method::Post, "/", &[("Content-Type", "application/json")], 200),
-            (Method::Post, "/", &[("Content-Type", "application/json; charset=utf-8")], 200),
-            (Method::Post, "/", &[("Content-Type", "application/vnd.api+json")], 200),
-            (Method::Post, "/", &[], 200),
-            (Method::Post, "/alerts/?x=1", &[], 200),
-            (Method::Post, "/alerts", &[], 404),
-            (Method::Get, "/", &[], 405),
-            (Method::Put, "/", &[], 405),
-            (Method::Post, "/metrics", &[], 405),
-            (Method::Get, "/-/ready", &[], 200),
-            (Method::Post, "/", &[("Content-Type", "application/x-www-form-urlencoded")], 415),
-            (Method::Post, "/", &[("Content-Type", "text/plain")], 415),
-        ];
-        for (method, path, headers, expected) in table {
-            let mut request = TestRequest::new().with_method(method.clone()).with_path(path);
-            for (name, value) in headers {
-                request = request.with_header(header(name, value));
-            }
-            let got = status(kind(&request.into(), &Credentials::default(), 10));
-            assert_eq!(got, expected, "{method} {path} {headers:?}");
+        for (method, target, headers, expected) in [
+            ("POST", "/", vec![("Content-Type", "application/json")], 200),
+            ("POST", "/", vec![("Content-Type", "application/json; charset=utf-8")], 200),
+            ("POST", "/", vec![("Content-Type", "application/vnd.api+json")], 200),
+            ("POST", "/", vec![], 200),
+            ("POST", "/alerts/?x=1", vec![], 200),
+            ("POST", "/alerts", vec![], 404),
+            ("GET", "/", vec![], 405),
+            ("PUT", "/", vec![], 405),
+            ("POST", "/metrics", vec![], 405),
+            ("GET", "/-/ready", vec![], 200),
+            ("POST", "/", vec![("Content-Type", "application/x-www-form-urlencoded")], 415),
+            ("POST", "/", vec![("Content-Type", "text/plain")], 415),
+            ("POST", "/", vec![("Content-Length", "10")], 200),
+            ("POST", "/", vec![("Content-Length", "11")], 413),
+            ("POST", "/", vec![("Content-Length", "many")], 400),
+        ] {
+            assert_eq!(status(method, target, &headers), expected, "{method} {target} {headers:?}");
         }
-    }
-
-    #[test]
-    fn a_body_that_says_it_is_too_large_is_not_read() {
-        let request = TestRequest::new().with_method(Method::Post).with_body("12345678901");
-        assert_eq!(status(kind(&request.into(), &Credentials::default(), 10)), 413);
     }
 
     #[test]

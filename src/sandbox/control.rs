@@ -21,11 +21,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::http::{Request, Response};
 use super::params::Params;
 use super::user::{Cannot, Press, Say, Tap};
 use super::world::{ChatSpec, UserSpec};
 use super::{Sandbox, page};
+use crate::http::{Request, Response};
 
 /// The longest `wait_ms`.
 const MOST_WAIT: u64 = 300_000;
@@ -116,7 +116,7 @@ fn foreign(request: &Request) -> Option<Response> {
 
 fn query(request: &Request) -> Params {
     Params::read(&Request {
-        head: super::http::Head { target: request.head.target.clone(), ..Default::default() },
+        head: crate::http::Head { target: request.head.target.clone(), ..Default::default() },
         ..Default::default()
     })
 }

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::api::{self, Call, Refusal};
 use super::files;
-use super::http::{Head, Request, Response};
 use super::params::Params;
 use super::requests::{Outcome, Record};
 use super::rules::{Action, Rst, Slow, Subject};
 use super::violations::Violation;
 use super::{Sandbox, State, faults, upstream};
+use crate::http::{Head, Request, Response};
 
 /// How a response goes out.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::api::{Call, Refusal};
 use super::exchange::{Answer, Origin, Wire, error};
-use super::http::Response;
 use super::params::Params;
 use super::requests::Outcome;
 use super::rules::{Action, Flood, Lost, Malformed, Scope, Then, UpdateFault};
 use super::{Sandbox, poll};
+use crate::http::Response;
 
 /// Faults that come before the request is looked at. True: there is nothing more to do.
 pub fn before(sandbox: &Sandbox, params: &Params, action: Option<&Action>, answer: &mut Answer) -> bool {

@@ -9,7 +9,6 @@ mod control;
 mod exchange;
 mod faults;
 mod files;
-mod http;
 mod keyboard;
 mod limits;
 pub mod markup;

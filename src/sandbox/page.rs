@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::Sandbox;
-use super::http::{Request, Response};
 use super::params::Params;
 use super::world::Chat;
+use crate::http::{Request, Response};
 
 const HTML: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/style.css");

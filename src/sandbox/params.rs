@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::http::Request;
+use crate::http::Request;
 
 /// A file in a multipart body.
 #[derive(Clone, Debug)]

@@ -7,12 +7,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::exchange::{self, Exchange, Origin, Wire};
-use super::http::{Broken, Connection, Request, Response};
 use super::rules::{Rst, Slow};
 use super::{Sandbox, control};
+use crate::http::{Broken, Connection, Limits, Request, Response};
 
 /// How long a kept connection may be idle.
 const IDLE: Duration = Duration::from_secs(300);
+const LIMITS: Limits = Limits {
+    // TDLib's HttpReader takes 256 KiB of headers.
+    head: 256 << 10,
+    // The largest upload is a document of 50 MB.
+    body: 64 << 20,
+    patience: Duration::from_secs(60),
+    idle: IDLE,
+};
 /// How long an answer that never comes is not sent.
 const HANG: Duration = Duration::from_secs(600);
 const STACK: usize = 256 << 10;
@@ -37,7 +45,7 @@ pub fn run_api(sandbox: &Arc<Sandbox>, mut listener: TcpListener) {
             listener = reopen(sandbox, port);
             continue;
         }
-        let connection = Connection::new(Arc::new(stream), count.fetch_add(1, Ordering::Relaxed) + 1);
+        let connection = Connection::new(Arc::new(stream), count.fetch_add(1, Ordering::Relaxed) + 1, LIMITS);
         if sandbox.state().rules.on_accept(connection.number) {
             connection.reset();
             continue;
@@ -184,7 +192,7 @@ pub fn run_control(sandbox: &Arc<Sandbox>, listener: &TcpListener) {
 }
 
 fn serve_control(sandbox: &Sandbox, stream: TcpStream) {
-    let mut connection = Connection::new(Arc::new(stream), 0);
+    let mut connection = Connection::new(Arc::new(stream), 0, LIMITS);
     while connection.keeps_alive() {
         let request = connection.read_head(IDLE).and_then(|head| {
             let body = connection.read_body(&head, usize::MAX)?;

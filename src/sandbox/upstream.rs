@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::http::{Request, Response};
 use super::params::{Params, Upload};
+use crate::http::{Request, Response};
 
 /// Headers that belong to one connection only.
 const HOP: [&str; 7] = ["connection", "host", "content-length", "transfer-encoding", "keep-alive", "expect", "te"];

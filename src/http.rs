@@ -1,49 +1,84 @@
-//! HTTP/1.1 as far as the sandbox needs it, on a blocking socket: one request in, one response out, kept connections.
+//! HTTP/1.1 as far as the tools need it, on blocking sockets: a thread a connection, one request in, one response out,
+//! kept connections, and a limit to everything that a client could draw out.
 //!
-//! A library's server hides the socket, and half of the faults to be shown happen there.
+//! A library's server hides the socket, and half of the sandbox's faults happen there. tiny_http 0.12 was tried for
+//! am-recv: of 64 connections that came at once some were not served until others closed (its pool counts a thread as
+//! idle until it wakes), it accepts nothing more after the first error, and it sets no time-outs.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-/// TDLib's HttpReader takes 256 KiB of headers.
-const MAX_HEAD: usize = 256 << 10;
-/// The largest upload is a document of 50 MB.
-const MAX_BODY: usize = 64 << 20;
+/// What one connection may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a request line with its headers.
+    pub head: usize,
+    /// Bytes of a body.
+    pub body: usize,
+    /// For a whole request, from its first byte; for the first byte of a new connection as well.
+    pub patience: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+}
+
+/// An answer that the client does not take in this time ends its connection.
+const WRITE_PATIENCE: Duration = Duration::from_millis(500);
+
 const MAX_HEADERS: usize = 100;
+const STACK: usize = 256 << 10;
 
 /// What stands before the body.
 #[derive(Debug, Default)]
 pub struct Head {
+    /// As sent.
     pub method: String,
     /// Path and query as sent.
     pub target: String,
+    /// In their order, names as sent.
     pub headers: Vec<(String, String)>,
+    /// HTTP/1.0, whose connections are not kept.
+    pub is_old: bool,
 }
 
 impl Head {
+    /// The target without its query.
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
+    /// What stands after the question mark.
     pub fn query(&self) -> &str {
         self.target.split_once('?').map_or("", |(_, query)| query)
     }
 
+    /// What the client says of the length of its body; 0 where it says nothing.
+    pub fn content_length(&self) -> Result<usize, Broken> {
+        match self.header("content-length") {
+            "" => Ok(0),
+            length => length.parse().map_err(|_| Broken::Refused(400, "Bad Request: invalid Content-Length")),
+        }
+    }
+
+    /// The first header of this name, whatever its case; empty when there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
     }
 
     fn keeps_alive(&self) -> bool {
-        !self.header("connection").to_ascii_lowercase().contains("close")
+        !self.is_old && !self.header("connection").to_ascii_lowercase().contains("close")
     }
 }
 
 /// A whole request.
 #[derive(Debug, Default)]
 pub struct Request {
+    /// Before the body.
     pub head: Head,
+    /// As sent, put together from its chunks.
     pub body: Vec<u8>,
 }
 
@@ -65,20 +100,31 @@ impl From<io::Error> for Broken {
 /// What to answer.
 #[derive(Clone, Debug)]
 pub struct Response {
+    /// Such as 200.
     pub status: u16,
+    /// All but `Content-Length`.
     pub headers: Vec<(String, String)>,
+    /// May be empty.
     pub body: Vec<u8>,
 }
 
 impl Response {
+    /// With a body of this type.
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Response {
         Response { status, headers: vec![("Content-Type".to_owned(), content_type.to_owned())], body: body.into() }
     }
 
+    /// One line for a person.
+    pub fn text(status: u16, line: &str) -> Response {
+        Response::new(status, "text/plain; charset=utf-8", format!("{line}\n"))
+    }
+
+    /// A JSON document.
     pub fn json(status: u16, value: &serde_json::Value) -> Response {
         Response::new(status, "application/json", value.to_string())
     }
 
+    /// Adds a header.
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Response {
         self.headers.push((name.to_owned(), value.into()));
         self
@@ -116,6 +162,8 @@ fn reason(status: u16) -> &'static str {
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
+        408 => "Request Timeout",
+        415 => "Unsupported Media Type",
         405 => "Method Not Allowed",
         409 => "Conflict",
         413 => "Request Entity Too Large",
@@ -131,20 +179,34 @@ fn reason(status: u16) -> &'static str {
 
 /// One connection.
 pub struct Connection {
+    /// Whoever else has to write an answer has a share of it.
     pub stream: Arc<TcpStream>,
     /// Counted over all connections of this run, from 1.
     pub number: u64,
     /// How many requests were read from it.
     pub served: u64,
+    limits: Limits,
     buffer: Vec<u8>,
+    deadline: Instant,
     keep: bool,
+    owed: Option<Arc<AtomicBool>>,
 }
 
 impl Connection {
-    pub fn new(stream: Arc<TcpStream>, number: u64) -> Connection {
+    /// Nothing is read yet.
+    pub fn new(stream: Arc<TcpStream>, number: u64, limits: Limits) -> Connection {
         // Answers are written whole; waiting for more to send only delays them.
         let _ = stream.set_nodelay(true);
-        Connection { stream, number, served: 0, buffer: Vec::new(), keep: true }
+        Connection {
+            stream,
+            number,
+            served: 0,
+            limits,
+            buffer: Vec::new(),
+            deadline: Instant::now(),
+            keep: true,
+            owed: None,
+        }
     }
 
     /// Whether another request may come.
@@ -152,9 +214,27 @@ impl Connection {
         self.keep
     }
 
-    /// Waits for a head, at most as long as the connection may be idle.
+    /// Somebody else answers the request that was read last, and says so here. Answers go out in the order of their
+    /// requests, so a client that sends the next one before that waits.
+    pub fn owe(&mut self, given: Arc<AtomicBool>) {
+        self.owed = Some(given);
+    }
+
+    fn wait_until_paid(&mut self) {
+        if let Some(given) = self.owed.take() {
+            while !given.load(Ordering::Acquire) {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
+    /// Waits for a head: for its first byte at most as long as the connection may be `idle`.
     pub fn read_head(&mut self, idle: Duration) -> Result<Head, Broken> {
-        self.stream.set_read_timeout(Some(idle))?;
+        if self.buffer.is_empty() {
+            self.deadline = Instant::now() + idle;
+            self.fill()?;
+        }
+        self.deadline = Instant::now() + self.limits.patience;
         loop {
             if let Some((head, length)) = parse_head(&self.buffer)? {
                 self.buffer.drain(..length);
@@ -162,7 +242,7 @@ impl Connection {
                 self.keep = head.keeps_alive();
                 return Ok(head);
             }
-            if self.buffer.len() > MAX_HEAD {
+            if self.buffer.len() > self.limits.head {
                 return Err(Broken::Refused(431, "Request Header Fields Too Large"));
             }
             self.fill()?;
@@ -171,20 +251,14 @@ impl Connection {
 
     /// Reads the body that belongs to `head`; `until` stops after that many bytes of it, for faults.
     pub fn read_body(&mut self, head: &Head, until: usize) -> Result<Vec<u8>, Broken> {
-        self.stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         if head.header("expect").eq_ignore_ascii_case("100-continue") {
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         if head.header("transfer-encoding").to_ascii_lowercase().contains("chunked") {
             return self.read_chunks(until);
         }
-        let length = head.header("content-length");
-        let length: usize = if length.is_empty() {
-            0
-        } else {
-            length.parse().map_err(|_| Broken::Refused(400, "Bad Request: invalid Content-Length"))?
-        };
-        if length > MAX_BODY {
+        let length = head.content_length()?;
+        if length > self.limits.body {
             return Err(Broken::Refused(413, "Request Entity Too Large"));
         }
         self.take(length.min(until))
@@ -197,7 +271,7 @@ impl Connection {
             let size = line.split(';').next().unwrap_or_default().trim();
             let size = usize::from_str_radix(size, 16)
                 .map_err(|_| Broken::Refused(400, "Bad Request: invalid chunk length"))?;
-            if body.len() + size.min(MAX_BODY) >= MAX_BODY {
+            if body.len().saturating_add(size) > self.limits.body {
                 return Err(Broken::Refused(413, "Request Entity Too Large"));
             }
             if size == 0 {
@@ -218,7 +292,7 @@ impl Connection {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
                 return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
             }
-            if self.buffer.len() > MAX_HEAD {
+            if self.buffer.len() > self.limits.head {
                 return Err(Broken::Refused(400, "Bad Request: line too long"));
             }
             self.fill()?;
@@ -233,17 +307,32 @@ impl Connection {
         Ok(std::mem::replace(&mut self.buffer, rest))
     }
 
+    /// Reads what there is, or waits for it until the deadline.
     fn fill(&mut self) -> Result<(), Broken> {
+        let left = self.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        self.stream.set_read_timeout(Some(left))?;
         let mut chunk = [0; 16 << 10];
         match (&*self.stream).read(&mut chunk) {
             Ok(0) => Err(Broken::Closed),
             Ok(n) => {
                 self.buffer.extend_from_slice(&chunk[..n]);
-                Ok(())
+                let late = Instant::now() >= self.deadline;
+                if late { Err(self.too_slow()) } else { Ok(()) }
             }
             Err(err) if err.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(err) if matches!(err.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                Err(self.too_slow())
+            }
             Err(_) => Err(Broken::Closed),
         }
+    }
+
+    /// A kept connection that says nothing more is no request that came too slowly.
+    fn too_slow(&self) -> Broken {
+        if self.buffer.is_empty() && self.served > 0 && self.keep {
+            return Broken::Closed;
+        }
+        Broken::Refused(408, "the request was not complete in time")
     }
 
     /// Writes all of it.
@@ -256,11 +345,81 @@ impl Connection {
         let _ = socket2::SockRef::from(&*self.stream).set_linger(Some(Duration::ZERO));
     }
 
-    /// Waits until the other side gives up.
+    /// Waits until the other side gives up, and reads over what it still sends.
     pub fn wait_for_close(&mut self, at_most: Duration) {
-        let _ = self.stream.set_read_timeout(Some(at_most));
+        self.deadline = Instant::now() + at_most;
         while self.fill().is_ok() {
             self.buffer.clear();
+        }
+    }
+
+    /// Answers a request whose body was not read, or not wholly. Closing with unread data would be a reset, which
+    /// takes the answer away from the client before it reads it.
+    pub fn answer_and_close(&mut self, response: Response) {
+        if self.write(&response.header("Connection", "close").bytes()).is_ok() {
+            let _ = self.stream.shutdown(Shutdown::Write);
+            self.wait_for_close(Duration::from_secs(10));
+        }
+    }
+}
+
+/// Accepts connections for ever, a thread each, at most so many at a time. `serve` answers one request, whose head was
+/// read; it returns whether the connection goes on. What is no request is answered here, as text.
+pub fn serve(
+    listener: &TcpListener,
+    limits: Limits,
+    most: usize,
+    serve: impl Fn(&mut Connection, &Head) -> bool + Send + Sync + 'static,
+) {
+    let serve = Arc::new(serve);
+    let open = Arc::new(AtomicUsize::new(0));
+    let mut number = 0;
+    loop {
+        let stream = match listener.accept() {
+            Ok((stream, _)) => Arc::new(stream),
+            Err(err) => {
+                // Too many open files, mostly: it passes.
+                log::warn!("cannot accept a connection: {err}");
+                thread::sleep(Duration::from_millis(100));
+                continue;
+            }
+        };
+        let _ = stream.set_write_timeout(Some(WRITE_PATIENCE));
+        number += 1;
+        let mut connection = Connection::new(stream, number, limits);
+        if open.load(Ordering::Relaxed) >= most {
+            let _ =
+                connection.write(&Response::text(503, "too many connections").header("Connection", "close").bytes());
+            continue;
+        }
+        open.fetch_add(1, Ordering::Relaxed);
+        let (serve, counted) = (serve.clone(), open.clone());
+        let work = move || {
+            converse(&mut connection, limits, &*serve);
+            counted.fetch_sub(1, Ordering::Relaxed);
+        };
+        if let Err(err) = thread::Builder::new().stack_size(STACK).spawn(work) {
+            open.fetch_sub(1, Ordering::Relaxed);
+            log::warn!("cannot serve a connection: {err}");
+        }
+    }
+}
+
+fn converse(connection: &mut Connection, limits: Limits, serve: &impl Fn(&mut Connection, &Head) -> bool) {
+    loop {
+        let idle = if connection.served == 0 { limits.patience } else { limits.idle };
+        match connection.read_head(idle) {
+            Ok(head) => {
+                connection.wait_until_paid();
+                if !serve(connection, &head) || !connection.keeps_alive() {
+                    return;
+                }
+            }
+            Err(Broken::Closed) => return,
+            Err(Broken::Refused(status, reason)) => {
+                connection.wait_until_paid();
+                return connection.answer_and_close(Response::text(status, reason));
+            }
         }
     }
 }
@@ -275,7 +434,8 @@ fn parse_head(buffer: &[u8]) -> Result<Option<(Head, usize)>, Broken> {
             let headers = request.headers.iter().map(|header| (header.name.to_owned(), text(header.value))).collect();
             let method = request.method.unwrap_or_default().to_owned();
             let target = request.path.unwrap_or_default().to_owned();
-            Ok(Some((Head { method, target, headers }, length)))
+            let is_old = request.version == Some(0);
+            Ok(Some((Head { method, target, headers, is_old }, length)))
         }
         Err(httparse::Error::TooManyHeaders) => Err(Broken::Refused(431, "Request Header Fields Too Large")),
         Err(_) => Err(Broken::Refused(400, "Bad Request")),

@@ -1,0 +1,44 @@
+//! What the tools' counters have in common: the text of a scrape, and `--metrics ADDR` of the tools that listen for
+//! nothing else.
+
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+
+use crate::http::{self, Limits, Response};
+
+/// A scrape is a short request without a body.
+const LIMITS: Limits =
+    Limits { head: 16 << 10, body: 1 << 10, patience: Duration::from_secs(10), idle: Duration::from_secs(120) };
+
+/// Scrapers at a time.
+const MOST: usize = 16;
+
+/// The answer to a scrape.
+pub fn response(registry: &Registry) -> Response {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = encode(&mut text, registry);
+    Response::new(200, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+}
+
+/// Serves what `scrape` answers on `/metrics`, and `/-/healthy`, for ever.
+pub fn listen(address: &str, scrape: impl Fn() -> Response + Send + Sync + 'static) -> Result<SocketAddr, String> {
+    let listener =
+        TcpListener::bind(address).map_err(|err| format!("cannot listen on {address} for metrics: {err}"))?;
+    let bound = listener.local_addr().map_err(|err| err.to_string())?;
+    thread::spawn(move || {
+        http::serve(&listener, LIMITS, MOST, move |connection, head| {
+            let response = match head.path() {
+                "/metrics" => scrape(),
+                "/-/healthy" => Response::text(200, "healthy"),
+                _ => Response::text(404, "see /metrics"),
+            };
+            connection.write(&response.bytes()).is_ok() && head.header("content-length").is_empty()
+        });
+    });
+    Ok(bound)
+}
