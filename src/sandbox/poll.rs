@@ -182,7 +182,7 @@ fn start(bot: &mut Bot, params: &Params, violations: &mut Violations) -> Result<
         return Err(Refusal::new(409, CONFLICT_WEBHOOK));
     }
     let offset = params.integer("offset").unwrap_or(0);
-    let mut limit = params.integer("limit").filter(|limit| (1..=100).contains(limit)).unwrap_or(100) as usize;
+    let mut limit = params.integer("limit").unwrap_or(100).clamp(1, 100) as usize;
     let mut timeout = params.integer("timeout").unwrap_or(0).clamp(0, 50) as u64;
     if let Some(Value::Array(kinds)) = params.json("allowed_updates") {
         let kinds: Vec<String> = kinds.iter().filter_map(|kind| kind.as_str().map(str::to_owned)).collect();

@@ -186,6 +186,39 @@ def groups(browser, sandbox):
     print("ok    groups: as anybody, in a topic, a document")
 
 
+def by_mouse(browser, sandbox):
+    """The rest of what can be clicked: the keyboard's switch, a new group and person, blocking the bot, a spoiler, a command."""
+    browser.click("#chats .name", "Ada")
+    browser.click("#keys")
+    browser.wait("no keyboard", "return document.querySelector('#keyboard').hidden")
+    browser.click("#keys")
+    browser.find("#keyboard .key", "Disks")
+    sandbox.bot("sendMessage", chat_id=1001, text="try /start or <tg-spoiler>look</tg-spoiler>", parse_mode="HTML")
+    browser.click(".spoiler:not(.shown)", "look")
+    browser.wait("the spoiler", "return [...document.querySelectorAll('.spoiler.shown')].some((e) => e.textContent === 'look')")
+    browser.click(".command", "/start")
+    browser.wait("the command", "return [...document.querySelectorAll('.out .text')].filter((e) => e.textContent.startsWith('/start')).length >= 2")
+    browser.click("#block", "Block bot")
+    browser.find("#block", "Unblock bot")
+    status = sandbox.get("state")["chats"]
+    assert [entry["bot"] for entry in status if entry["chat"]["id"] == 1001] == ["blocked"], status
+    browser.click("#block", "Unblock bot")
+    browser.find("#block", "Block bot")
+    browser.click("#new")
+    browser.click('[name="kind"][value="group"]')
+    browser.type("#make-name", "Night shift")
+    browser.click("#make button", "Create")
+    browser.wait("the group", "return document.querySelector('#title').textContent === 'Night shift'")
+    browser.run("const s = document.querySelector('#as'); s.value = 'new'; s.dispatchEvent(new Event('change'))")
+    browser.type("#person-name", "Linus")
+    browser.click("#person button", "Add")
+    browser.wait("the person", "return document.querySelector('#as').selectedOptions[0].textContent === 'Linus'")
+    browser.type("#text", "hi")
+    browser.click("#send")
+    browser.wait("the words", "return document.querySelector('.out .author')?.textContent === 'Linus'")
+    print("ok    by mouse: keyboard, spoiler, command, block, new group, new person")
+
+
 def storm(browser, sandbox):
     """Many messages at once, here and elsewhere: the newest is seen, the page stays small, the rest can be asked for."""
     sandbox.post("chat", {"id": 1500, "first_name": "Storm"})
@@ -224,6 +257,7 @@ def main():
             conversation(browser, sandbox)
             keyboard_only(browser, sandbox)
             assert not browser.complaints(), "errors on the console"
+            by_mouse(browser, sandbox)
             groups(browser, sandbox)
             hostile_texts(browser, sandbox)
             storm(browser, sandbox)

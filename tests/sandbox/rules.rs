@@ -53,6 +53,26 @@ fn rules_match_what_they_say() {
 }
 
 #[test]
+fn rules_are_read_from_a_file() {
+    let file = std::env::temp_dir().join(format!("tg-sandbox-rules-{}.jsonl", std::process::id()));
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, "{\"do\": {\"html\": 502}}\n\n{\"times\": -1, \"do\": {\"preset\": \"blocked\"}}\n").unwrap();
+    let sandbox = Sandbox::start(&["--rules", path]);
+    let statuses = [1, 2, 3].map(|chat| sandbox.send(chat, "x").status);
+    assert_eq!(statuses, [502, 403, 403]);
+    sandbox.post("reset", json!({}));
+    assert_eq!(sandbox.send(1, "x").status, 502, "a reset is as it was started");
+    for (text, place) in [("{}\n{", ":2: "), ("{\"do\": {\"html\": \"x\"}}", "bad rule")] {
+        std::fs::write(&file, text).unwrap();
+        let out =
+            std::process::Command::new(env!("CARGO_BIN_EXE_tg-sandbox")).args(["--rules", path]).output().unwrap();
+        let told = String::from_utf8(out.stderr).unwrap();
+        assert!(out.status.code() == Some(2) && told.contains(place), "{told}");
+    }
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
 fn a_request_counts_once_for_a_reset_too() {
     let sandbox = Sandbox::start(&[]);
     sandbox.rule(json!({"times": -1, "match": {"nth": 2}, "do": {"rst": "after_headers"}}));
