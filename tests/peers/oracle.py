@@ -1,4 +1,7 @@
-"""Answers what TDLib says: one {"text", "mode"} a line in, one {"error"} or {"text", "entities"} a line out."""
+"""Answers what TDLib says: one {"text", "mode"} a line in, one {"error"} or {"text", "entities"} a line out.
+
+The mode "found" asks for what is found in plain text.
+"""
 
 import json
 import sys
@@ -19,6 +22,10 @@ def ask(request):
 ask({"@type": "setLogVerbosityLevel", "new_verbosity_level": 0})
 for line in sys.stdin:
     question = json.loads(line)
+    if question["mode"] == "found":
+        found = ask({"@type": "getTextEntities", "text": question["text"]})
+        print(json.dumps({"text": question["text"], "entities": found["entities"]}), flush=True)
+        continue
     mode = MODES[question["mode"]]
     answer = ask({"@type": "parseTextEntities", "text": question["text"], "parse_mode": mode})
     if answer["@type"] == "error":
