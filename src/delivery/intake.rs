@@ -9,7 +9,7 @@ use crate::lines::{Line, Lines};
 use crate::record::{self, Ack, Bad, Input, Record};
 
 /// A batch ends where reading would have to wait, or here.
-const BATCH_BYTES: usize = 1 << 20;
+const BATCH_BYTES: usize = 256 << 10;
 
 /// The start of a bad line that is kept with its reason; bytes.
 const KEPT: usize = 64 << 10;
@@ -89,6 +89,11 @@ impl Batch {
     pub fn of(record: Record) -> serde_json::Result<Self> {
         let line = serde_json::to_string(&record)?;
         Ok(Batch { items: vec![Item::Record(Box::new(record), line)], ..Batch::default() })
+    }
+
+    /// Of its lines.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     fn is_empty(&self) -> bool {

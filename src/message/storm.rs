@@ -29,7 +29,7 @@ pub fn message(run: &[&Waiting], occasion: &Occasion<'_>) -> Message {
     let name = format!("alerts-{}.txt", moment.strftime("%Y%m%d-%H%M%SZ"));
     let file = File { parameter: "document", name, kind: "text/plain", bytes: document(run).into_bytes() };
     let call = Call { method: "sendDocument", parameters: parameters.into(), file: Some(file) };
-    Message::new(run, None, call)
+    Message { storm: true, ..Message::new(run, None, call) }
 }
 
 /// How many of what, worst first, then the first titles as far as they fit into a caption.
