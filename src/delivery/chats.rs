@@ -168,9 +168,11 @@ impl Chats {
         self.in_all
     }
 
-    /// Whether all that waits, waits for chats that are gone.
+    /// Whether all that waits, waits for chats that are gone and not to be tried yet.
     pub fn only_gone(&self) -> bool {
-        self.lines.iter().all(|(chat, line)| line.waiting == 0 || self.gone.contains_key(chat))
+        let now = super::now();
+        let is_away = |chat| self.gone.get(chat).is_some_and(|gone| gone.probe_at > now);
+        self.lines.iter().all(|(chat, line)| line.waiting == 0 || is_away(chat))
     }
 
     /// The chats that are gone.

@@ -25,6 +25,9 @@ pub const TOLERABLE: usize = 3;
 /// What is told later than this says so.
 const LATE: Duration = Duration::from_secs(60);
 
+/// Characters of a line that stands for a record.
+const LONGEST_TITLE: usize = 200;
+
 /// Stands between joined records.
 const SEPARATOR: &str = "\n──────────\n";
 
@@ -181,11 +184,15 @@ fn is_resolved(record: &Record) -> bool {
     record.count_by.get("status").is_some_and(|status| status == "resolved")
 }
 
-/// The line that stands for a record.
+/// The line that stands for a record: its title, or the start of its text.
 fn title(record: &Record) -> String {
     let text = || plain(&html(record));
     let title = if record.title.is_empty() { text() } else { record.title.clone() };
-    title.split_whitespace().collect::<Vec<_>>().join(" ")
+    let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
+    match title.char_indices().nth(LONGEST_TITLE) {
+        Some((end, _)) => format!("{}…", title[..end].trim_end()),
+        None => title,
+    }
 }
 
 fn html(record: &Record) -> String {

@@ -264,6 +264,7 @@ fn three_messages_are_no_storm_and_four_are() {
 fn one_record_that_is_a_book_is_a_document() {
     let message = make(&[waiting(1, record(&"word ".repeat(5000)))], 0, &Changes::default());
     assert_eq!(message.call.method, "sendDocument");
+    assert!(fits(text(&message), CAPTION), "its title is the whole text: {}", text(&message));
     assert_eq!(message.call.file.unwrap().bytes.iter().filter(|byte| **byte == b'w').count(), 5000);
 }
 

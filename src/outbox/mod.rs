@@ -17,7 +17,7 @@ mod place;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -75,6 +75,9 @@ const SCHEMA: &str = "
         until INTEGER NOT NULL
     ) WITHOUT ROWID;
 ";
+
+/// How long another process may hold the file.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The version of [`SCHEMA`], in SQLite's `user_version`.
 const VERSION: i64 = 1;
@@ -150,18 +153,23 @@ impl Outbox {
         // Alerts are not for everybody's eyes; SQLite gives its other files the mode of this one.
         let _ = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
         let db = Connection::open(path)?;
-        db.busy_timeout(Duration::from_secs(5))?;
-        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.busy_timeout(PATIENCE)?;
+        in_wal_mode(&db)?;
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "cache_size", -4096)?;
         db.pragma_update(None, "journal_size_limit", 16 << 20)?;
         db.set_prepared_statement_cache_capacity(64);
-        match db.query_row("PRAGMA user_version", [], |row| row.get(0))? {
-            0 => {
-                db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA}; PRAGMA user_version = {VERSION}; COMMIT"))?;
+        let version = || -> Result<i64> { db.query_row("PRAGMA user_version", [], |row| row.get(0)) };
+        if version()? == 0 {
+            // Another process may be at it, too.
+            db.execute_batch("BEGIN IMMEDIATE")?;
+            if version()? == 0 {
+                db.execute_batch(&format!("{SCHEMA}; PRAGMA user_version = {VERSION}"))?;
             }
-            VERSION => {}
-            _ => return Err(rusqlite::Error::InvalidQuery),
+            db.execute_batch("COMMIT")?;
+        }
+        if version()? != VERSION {
+            return Err(rusqlite::Error::InvalidQuery);
         }
         let mut outbox = Outbox { db, next: 0, others: 0, repeat_after };
         outbox.next = outbox.next_seq()?;
@@ -344,6 +352,17 @@ impl Outbox {
         )?;
         self.next += 1;
         Ok(())
+    }
+}
+
+/// SQLite does not wait for others when it changes the mode.
+fn in_wal_mode(db: &Connection) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        match db.pragma_update(None, "journal_mode", "WAL") {
+            Err(err) if is_full(&err) && start.elapsed() < PATIENCE => std::thread::sleep(PATIENCE / 500),
+            result => return result,
+        }
     }
 }
 

@@ -244,3 +244,13 @@ fn a_note_without_a_key_counts_for_the_pace_of_the_next_run() {
     assert_eq!(outbox.told_since(10).unwrap(), [(Chat::Id(1), 50)]);
     assert_eq!(outbox.told_since(60).unwrap(), []);
 }
+
+#[test]
+fn several_may_make_it_at_once() {
+    // tg-send --status in the moment of the first start said "table queue already exists", or "database is locked".
+    let scratch = Scratch::new("at-once");
+    std::thread::scope(|scope| {
+        let openers: Vec<_> = (0..8).map(|_| scope.spawn(|| scratch.open().status().unwrap())).collect();
+        openers.into_iter().for_each(|opener| drop(opener.join().unwrap()));
+    });
+}

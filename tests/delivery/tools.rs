@@ -29,6 +29,10 @@ impl Sender {
         self.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }
 
+    pub fn stdin(&self) -> &ChildStdin {
+        self.stdin.as_ref().unwrap()
+    }
+
     /// Ends its input and waits for its end.
     pub fn finish(&mut self) -> Option<i32> {
         self.stdin = None;
