@@ -49,14 +49,12 @@ impl Note {
         if self.photo.is_some() && self.document.is_some() {
             return Err(Failure::misuse("--photo and --document cannot go together").into());
         }
-        for path in self.photo.iter().chain(&self.document).filter(|path| !path.starts_with("http")) {
-            std::fs::File::open(path).map_err(|err| Failure::misuse(format!("cannot read {path}: {err}")))?;
-        }
+        let (photo, document) = (self.photo.map(whole_path).transpose()?, self.document.map(whole_path).transpose()?);
         let mut text = Vec::new();
         input.take(LONGEST_NOTE).read_to_end(&mut text).context("cannot read stdin")?;
         let text = String::from_utf8_lossy(&text);
         let text = text.trim_end();
-        let has_file = self.photo.is_some() || self.document.is_some();
+        let has_file = photo.is_some() || document.is_some();
         if text.trim().is_empty() && !has_file {
             return Err(Failure::misuse("nothing to send: stdin is empty").into());
         }
@@ -67,10 +65,24 @@ impl Note {
         record.id = format!("note-{}", now());
         record.thread = self.thread;
         record.silent = self.silent;
-        record.photo = self.photo;
-        record.document = self.document;
+        record.photo = photo;
+        record.document = document;
         Ok(Some(Batch::of(record)?))
     }
+}
+
+/// A path that also the next run understands, if it is that one which sends it; an address as it is.
+fn whole_path(path: String) -> anyhow::Result<String> {
+    if path.starts_with("http://") || path.starts_with("https://") {
+        return Ok(path);
+    }
+    let refused = |why: &dyn std::fmt::Display| Failure::misuse(format!("cannot read {path}: {why}"));
+    std::fs::File::open(&path).map_err(|err| refused(&err))?;
+    let whole = std::fs::canonicalize(&path).map_err(|err| refused(&err))?;
+    if !whole.is_file() {
+        return Err(refused(&"it is no file").into());
+    }
+    Ok(whole.into_os_string().into_string().map_err(|_| refused(&"its name is not UTF-8"))?)
 }
 
 fn clock(at: Millis) -> String {

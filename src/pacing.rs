@@ -188,6 +188,16 @@ impl Pacing {
         }
     }
 
+    /// The other names of a chat, which have its pace.
+    pub fn others(&self, chat: &Chat) -> Vec<Chat> {
+        if self.names.is_empty() {
+            return Vec::new();
+        }
+        let key = self.key(chat);
+        let names = self.names.iter().filter(|(_, id)| *id == key).map(|(name, _)| name);
+        names.chain([key]).filter(|other| *other != chat).cloned().collect()
+    }
+
     fn key<'a>(&'a self, chat: &'a Chat) -> &'a Chat {
         self.names.get(chat).unwrap_or(chat)
     }
@@ -331,6 +341,8 @@ mod tests {
         assert_eq!(pacing.chat_ready(&GROUP, start), Some(start + ms(1000)));
         send(&mut pacing, &GROUP, start + ms(1000));
         assert_eq!(pacing.chat_ready(&name, start + ms(1000)), Some(start + ms(2000)));
+        assert_eq!((pacing.others(&name), pacing.others(&GROUP)), (vec![GROUP], vec![name]));
+        assert_eq!(pacing.others(&A), []);
     }
 
     #[test]

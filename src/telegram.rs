@@ -20,8 +20,9 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(35);
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(90);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An answer of ours is some hundred bytes; what is longer is none.
-const LONGEST_ANSWER: u64 = 1 << 20;
+/// An answer to us is some hundred bytes. One that is cut off would have to be taken for none, and the message be sent
+/// again, so there is room for what servers may add.
+const LONGEST_ANSWER: u64 = 16 << 20;
 
 /// ureq takes 128 KiB for each connection and direction; ours are short.
 const BUFFER: usize = 16 << 10;

@@ -56,13 +56,17 @@ pub enum Change {
     NoButtons,
     /// A picture that is refused as a photo: a document.
     AsDocument,
+    /// Files are not allowed in this chat, or this one is not: the text alone.
+    NoFile,
+    /// Likewise, for a summary: messages.
+    NoStorm,
 }
 
 /// A 429 that does not say how long.
 const FLOOD_UNKNOWN: Duration = Duration::from_secs(5);
 
 /// Descriptions of 400, by a part of their text in lower case.
-const BAD_REQUESTS: [(&str, Meaning); 28] = [
+const BAD_REQUESTS: [(&str, Meaning); 33] = [
     ("can't parse entities", Meaning::Change(Change::Plain)),
     ("message is too long", Meaning::Change(Change::Shorter)),
     ("text is too long", Meaning::Change(Change::Shorter)),
@@ -83,6 +87,11 @@ const BAD_REQUESTS: [(&str, Meaning); 28] = [
     ("image_process_failed", Meaning::Change(Change::AsDocument)),
     ("is too big for a photo", Meaning::Change(Change::AsDocument)),
     ("message is not modified", Meaning::Told),
+    ("not enough rights to send photos", Meaning::Change(Change::NoFile)),
+    ("not enough rights to send documents", Meaning::Change(Change::NoFile)),
+    ("chat_send_photos_forbidden", Meaning::Change(Change::NoFile)),
+    ("chat_send_docs_forbidden", Meaning::Change(Change::NoFile)),
+    ("chat_send_media_forbidden", Meaning::Change(Change::NoFile)),
     ("not enough rights to send", Meaning::Gone),
     ("have no rights to send a message", Meaning::Gone),
     ("chat_write_forbidden", Meaning::Gone),
@@ -207,6 +216,12 @@ mod tests {
             ),
             (400, "Bad Request: reply markup is too long", change(Change::NoButtons)),
             (400, "Bad Request: not enough rights to send text messages to the chat", Some(Meaning::Gone)),
+            (
+                400,
+                "Bad Request: not enough rights to send documents to the chat",
+                Some(Meaning::Change(Change::NoFile)),
+            ),
+            (400, "Bad Request: CHAT_SEND_PHOTOS_FORBIDDEN", Some(Meaning::Change(Change::NoFile))),
             (400, "Bad Request: have no rights to send a message", Some(Meaning::Gone)),
             (400, "Bad Request: CHAT_WRITE_FORBIDDEN", Some(Meaning::Gone)),
             (400, "Bad Request: PHOTO_INVALID_DIMENSIONS", change(Change::AsDocument)),

@@ -31,8 +31,10 @@ pub struct Line {
     pub suspect: bool,
     /// The next message may have been told before.
     pub again: bool,
-    /// Server errors in a row.
+    /// Server errors in a row, and uploads that broke.
     pub errors: u32,
+    /// The chat takes no documents.
+    pub no_storm: bool,
     /// Summaries in a row.
     pub storms: u32,
 }
@@ -46,20 +48,38 @@ pub fn load(outbox: &Outbox, limits: Limits) -> crate::outbox::Result<(Pacing, C
         let ago = Duration::from_millis(u64::try_from(now() - at).unwrap_or(0));
         pacing.count(&chat, instant.checked_sub(ago).unwrap_or(instant));
     }
+    for frozen in outbox.frozen()? {
+        // A clock that was put back must not make it longer than Telegram said.
+        let left = (frozen.until - now()).min(frozen.until - frozen.at);
+        let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { continue };
+        match &frozen.chat {
+            Some(chat) => pacing.freeze(chat, instant + Duration::from_millis(left)),
+            None => pacing.freeze_all(instant + Duration::from_millis(left)),
+        }
+    }
     let mut chats = Chats::default();
-    for gone in outbox.gone_chats()? {
-        chats.gone.insert(gone.chat.clone(), gone);
-    }
-    for (chat, waiting) in outbox.waiting_chats()? {
-        // One more may have been in flight when the earlier run was killed.
-        pacing.count(&chat, instant);
-        chats.add(&chat, waiting);
-        chats.schedule(&chat, &pacing, instant);
-    }
+    let waiting = outbox.waiting_chats()?;
+    // One more may have been in flight to each when the earlier run was killed.
+    waiting.iter().for_each(|(chat, _)| pacing.count(chat, instant));
+    chats.set_all(waiting, outbox.gone_chats()?, &pacing, instant);
     Ok((pacing, chats))
 }
 
 impl Chats {
+    /// What waits for whom, and who is gone, as the outbox has it.
+    pub fn set_all(&mut self, waiting: Vec<(Chat, usize)>, gone: Vec<Gone>, pacing: &Pacing, now: Instant) {
+        self.gone = gone.into_iter().map(|gone| (gone.chat.clone(), gone)).collect();
+        let waiting: HashMap<Chat, usize> = waiting.into_iter().collect();
+        let known: Vec<(Chat, usize)> = self.lines.iter().map(|(chat, line)| (chat.clone(), line.waiting)).collect();
+        for (chat, before) in known {
+            self.remove(&chat, before.saturating_sub(waiting.get(&chat).copied().unwrap_or(0)));
+        }
+        for (chat, records) in &waiting {
+            self.add(chat, records.saturating_sub(self.waiting(chat)));
+            self.schedule(chat, pacing, now);
+        }
+    }
+
     /// So many records more wait for a chat.
     pub fn add(&mut self, chat: &Chat, records: usize) {
         self.in_all += records;
@@ -72,8 +92,9 @@ impl Chats {
     /// So many records do not wait any more. A chat for which nothing waits is forgotten.
     pub fn remove(&mut self, chat: &Chat, records: usize) {
         let Some(line) = self.lines.get_mut(chat) else { return };
-        line.waiting = line.waiting.saturating_sub(records);
-        self.in_all = self.in_all.saturating_sub(records);
+        let records = records.min(line.waiting);
+        line.waiting -= records;
+        self.in_all -= records;
         // A storm that goes on finds its count again as long as nothing else was told in between.
         if line.waiting == 0 && line.storms == 0 {
             self.unschedule(chat);
@@ -92,8 +113,9 @@ impl Chats {
         let Some(line) = self.lines.get_mut(chat).filter(|line| line.waiting > 0) else { return };
         let Some(mut at) = pacing.chat_ready(chat, now) else { return };
         if let Some(gone) = self.gone.get(chat) {
+            // A clock that was put back must not keep a chat away.
             let wait = Duration::from_millis(u64::try_from(gone.probe_at - super::now()).unwrap_or(0));
-            at = at.max(now + wait);
+            at = at.max(now + wait.min(super::settle::LONGEST_PROBE));
         }
         line.due = Some(at);
         self.due.insert((at, chat.clone()));
@@ -131,7 +153,8 @@ impl Chats {
     pub fn changes(&self, chat: &Chat) -> (Changes, bool) {
         self.lines.get(chat).map_or_else(Default::default, |line| {
             let alone = line.changes.alone || line.alone > 0;
-            (Changes { alone, ..line.changes.clone() }, line.again)
+            let no_storm = line.changes.no_storm || line.no_storm;
+            (Changes { alone, no_storm, ..line.changes.clone() }, line.again)
         })
     }
 
@@ -145,9 +168,16 @@ impl Chats {
         self.in_all
     }
 
-    /// Whether all that waits, waits for chats that are gone.
+    /// Whether all that waits, waits for chats that are gone and not to be tried yet.
     pub fn only_gone(&self) -> bool {
-        self.lines.iter().all(|(chat, line)| line.waiting == 0 || self.gone.contains_key(chat))
+        let now = super::now();
+        let is_away = |chat| self.gone.get(chat).is_some_and(|gone| gone.probe_at > now);
+        self.lines.iter().all(|(chat, line)| line.waiting == 0 || is_away(chat))
+    }
+
+    /// The chats that are gone.
+    pub fn gone(&self) -> impl Iterator<Item = &Chat> {
+        self.gone.keys()
     }
 
     /// How many chats are gone.
@@ -179,6 +209,7 @@ impl Chats {
     pub fn rename(&mut self, old: &Chat, new: &Chat) {
         self.unschedule(old);
         self.gone.remove(old);
+        self.gone.remove(new);
         if let Some(line) = self.lines.remove(old) {
             self.in_all -= line.waiting;
             self.add(new, line.waiting);
@@ -232,5 +263,31 @@ mod tests {
         assert!(chats.set_back(&chat));
         chats.schedule(&chat, &pacing, start);
         assert_eq!(chats.take_due(start), Some(chat));
+    }
+
+    #[test]
+    fn what_another_process_changed_is_taken_over() {
+        let start = Instant::now();
+        let pacing = Pacing::new(Limits::default());
+        let mut chats = Chats::default();
+        chats.add(&Chat::Id(1), 3);
+        chats.add(&Chat::Id(2), 1);
+        chats.set_gone(Gone { chat: Chat::Id(3), probe_at: now() + 60_000, probes: 1 });
+        chats.set_all(vec![(Chat::Id(1), 5), (Chat::Id(3), 2)], Vec::new(), &pacing, start);
+        assert_eq!((chats.in_all(), chats.waiting(&Chat::Id(1)), chats.waiting(&Chat::Id(2))), (7, 5, 0));
+        assert!(!chats.only_gone());
+        let due: Vec<Chat> = std::iter::from_fn(|| chats.take_due(start)).collect();
+        assert_eq!(due, [Chat::Id(1), Chat::Id(3)]);
+    }
+
+    #[test]
+    fn a_clock_that_was_put_back_keeps_no_chat_away() {
+        let start = Instant::now();
+        let mut chats = Chats::default();
+        let chat = Chat::Id(1);
+        chats.add(&chat, 1);
+        chats.set_gone(Gone { chat: chat.clone(), probe_at: now() + 400 * 86_400_000, probes: 1 });
+        chats.schedule(&chat, &Pacing::new(Limits::default()), start);
+        assert_eq!(chats.take_due(start + Duration::from_secs(7 * 3600)), Some(chat));
     }
 }

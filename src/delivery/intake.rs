@@ -92,6 +92,11 @@ impl Batch {
         Ok(Batch { items: vec![Item::Record(Entry::new(record, line))], ..Batch::default() })
     }
 
+    /// Of its lines.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     fn is_empty(&self) -> bool {
         self.items.is_empty() && self.acks.is_empty()
     }

@@ -23,6 +23,8 @@ pub struct Metrics {
     pub known: Counter,
     /// Records told.
     pub told: Counter,
+    /// Messages that were not told by their call and go out again.
+    pub retried: Counter,
     /// Records set aside and not put right.
     pub failed: Gauge,
     /// Records that wait.
@@ -44,6 +46,7 @@ impl Default for Metrics {
             accepted: Counter::default(),
             known: Counter::default(),
             told: Counter::default(),
+            retried: Counter::default(),
             failed: Gauge::default(),
             waiting: Gauge::default(),
             gone: Gauge::default(),
@@ -56,6 +59,7 @@ impl Default for Metrics {
         registry.register("records_accepted", "Records written to the outbox", metrics.accepted.clone());
         registry.register("records_known", "Records left out because they were told or wait", metrics.known.clone());
         registry.register("records_told", "Records told", metrics.told.clone());
+        registry.register("messages_retried", "Messages sent again after a failed call", metrics.retried.clone());
         registry.register("records_failed", "Records set aside, see --failed", metrics.failed.clone());
         registry.register("records_waiting", "Records that wait in the outbox", metrics.waiting.clone());
         registry.register("chats_gone", "Chats that cannot be reached", metrics.gone.clone());
@@ -77,7 +81,7 @@ impl Metrics {
     pub(super) fn answered(&self, settlement: &Settlement, took: Duration) {
         let verdict = match settlement {
             Settlement::Told(..) | Settlement::Works => "done",
-            Settlement::Flood(_) => "flood",
+            Settlement::Flood(..) => "flood",
             Settlement::Later(_) => "unreachable",
             Settlement::Again(_) => "unsure",
             Settlement::ServerError(_) => "server_error",

@@ -5,6 +5,7 @@
 //! or forgotten before it is on disk, and the busier it gets, the more one fsync is shared by.
 
 mod chats;
+mod house;
 mod intake;
 mod metrics;
 mod settle;
@@ -18,7 +19,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 
 use crate::ack::Acks;
-use crate::cli::Failure;
 use crate::message::{self, Message, Next, Occasion, Storm};
 use crate::outbox::{Added, Millis, Outbox, Waiting, is_full};
 use crate::pacing::{Limits, Pacing};
@@ -33,8 +33,9 @@ use settle::Settlement;
 const LOOK_AHEAD: usize = 150;
 const LOOK_AHEAD_BYTES: usize = 256 << 10;
 
-/// Events that are taken into one turn.
+/// Events that are taken into one turn, and the bytes of their lines: what a turn may take of memory.
 const EVENTS_A_TURN: usize = 24;
+const BYTES_A_TURN: usize = 1 << 20;
 
 /// A disk that was full is tried again after this.
 const DISK_PAUSE: Duration = Duration::from_millis(500);
@@ -106,8 +107,11 @@ pub struct Delivery {
     outage: settle::Outage,
     failed: u64,
     ended: Option<Instant>,
+    input_error: Option<String>,
     terminated: bool,
     observed: Instant,
+    /// What [`Outbox::changes_of_others`] was when the outbox was last read.
+    others: i64,
     stop: Option<String>,
 }
 
@@ -159,8 +163,10 @@ impl Delivery {
             outbox.transaction(|outbox| outbox.set_unsure_aside(now())).context("cannot write the outbox")?;
         }
         let (pacing, chats) = chats::load(&outbox, options.limits).context("cannot read the outbox")?;
+        let others = outbox.changes_of_others().context("cannot read the outbox")?;
         let failed = outbox.failed_count().context("cannot read the outbox")?;
         metrics.failed.set(i64::try_from(failed).unwrap_or(i64::MAX));
+        metrics.gone.set(i64::try_from(chats.gone_count()).unwrap_or(i64::MAX));
         Ok(Delivery {
             outbox,
             options,
@@ -173,8 +179,10 @@ impl Delivery {
             outage: settle::Outage::default(),
             failed: 0,
             ended: None,
+            input_error: None,
             terminated: false,
             observed: Instant::now(),
+            others,
             stop: None,
         })
     }
@@ -230,21 +238,26 @@ impl Delivery {
             // Senders live in the threads of this very delivery.
             Err(RecvTimeoutError::Disconnected) => Event::Terminate,
         };
+        let mut bytes = 0;
         for _ in 0..EVENTS_A_TURN {
             match next {
-                Event::Intake(batch) => turn.batches.push(batch),
+                Event::Intake(batch) => {
+                    bytes += batch.bytes();
+                    turn.batches.push(batch);
+                }
                 Event::Answered(answered) => {
                     self.in_flight -= 1;
                     let settlement = self.settlement(&answered);
                     turn.answers.push((*answered, settlement));
                 }
                 Event::Ended(result) => {
-                    if let Err(err) = result {
-                        log::error!("cannot read stdin: {err}");
-                    }
+                    self.input_error = result.err();
                     self.ended = Some(Instant::now());
                 }
                 Event::Terminate => self.terminated = true,
+            }
+            if bytes > BYTES_A_TURN {
+                break;
             }
             match events.try_recv() {
                 Ok(event) => next = event,
@@ -272,9 +285,10 @@ impl Delivery {
         let now = now();
         let mut added: Vec<Chat> = Vec::new();
         let (mut known, mut bad) = (0, 0);
+        let at_most_once = self.options.at_most_once;
         self.outbox.transaction(|outbox| {
             for (answered, settlement) in &turn.answers {
-                settle::write(outbox, answered, settlement, now)?;
+                settle::write(outbox, answered, settlement, at_most_once, now)?;
             }
             for item in turn.batches.iter().flat_map(|batch| &batch.items) {
                 match item {
@@ -333,15 +347,28 @@ impl Delivery {
                 }
                 Some(_) => {}
             }
-            let message = if self.chats.is_suspect(&chat) { None } else { Some(self.compose(&chat)?) };
+            let message = match self.chats.is_suspect(&chat) {
+                true => None,
+                // Nothing when somebody emptied the outbox by hand.
+                false => match self.compose(&chat)? {
+                    Some(message) => Some(message),
+                    None => continue,
+                },
+            };
             self.pacing.begin(&chat);
             outgoing.push_back((chat, message));
         }
-        if self.options.at_most_once {
+        if self.options.at_most_once && !outgoing.is_empty() {
             // On disk before it is sent: after a crash it must be known that its end is not known.
             let seqs: Vec<i64> =
                 outgoing.iter().flat_map(|(_, message)| message.iter()).flat_map(|m| m.seqs.clone()).collect();
-            self.outbox.transaction(|outbox| outbox.unsure(&seqs))?;
+            match self.outbox.transaction(|outbox| outbox.unsure(&seqs)) {
+                Err(err) if is_full(&err) => {
+                    self.take_back(outgoing, &err);
+                    return Ok(());
+                }
+                result => result?,
+            }
         }
         for job in outgoing {
             self.in_flight += 1;
@@ -351,76 +378,47 @@ impl Delivery {
         Ok(())
     }
 
-    fn compose(&self, chat: &Chat) -> crate::outbox::Result<Message> {
+    /// What could not be noted is not sent.
+    fn take_back(&mut self, outgoing: VecDeque<(Chat, Option<Message>)>, err: &rusqlite::Error) {
+        log::error!("cannot write the outbox: {err}; nothing is sent meanwhile");
+        let now = Instant::now();
+        for (chat, _) in outgoing {
+            self.pacing.end(&chat, false, now);
+            self.pacing.freeze(&chat, now + DISK_PAUSE);
+            self.chats.schedule(&chat, &self.pacing, now);
+        }
+    }
+
+    fn compose(&self, chat: &Chat) -> crate::outbox::Result<Option<Message>> {
         // What at-most-once mode notes before a sending is no doubt about it.
         let forget = self.options.at_most_once;
         let doubt = |waiting: &mut Waiting| waiting.unsure = if forget { 0 } else { waiting.unsure };
         let mut waiting = self.outbox.waiting(chat, LOOK_AHEAD, LOOK_AHEAD_BYTES)?;
         waiting.iter_mut().for_each(doubt);
-        let message_about = |about: &str| self.outbox.message_about(chat, about).ok().flatten();
-        let (changes, again) = self.chats.changes(chat);
-        let in_all = self.chats.waiting(chat);
-        let occasion = Occasion { chat, now: now(), changes, again, in_all, message_about: &message_about };
-        if let Next::Message(message) = message::next(&waiting, &occasion) {
-            return Ok(*message);
-        }
-        let mut storm = Storm::new(&waiting[0]);
-        if !occasion.changes.alone {
-            let head = waiting[0].seq;
-            self.outbox.look_at_waiting(chat, |mut waiting, _| {
-                doubt(&mut waiting);
-                waiting.seq == head || storm.add(&waiting)
-            })?;
-        }
-        Ok(storm.message(&occasion))
-    }
-
-    fn keep_house(&mut self) {
-        self.pacing.forget_idle(Instant::now());
-        let before = now() - Millis::try_from(self.options.remember.as_millis()).unwrap_or(Millis::MAX);
-        // A bounded number at a time, and again at once while there is more.
-        for _ in 0..20 {
-            match self.outbox.transaction(|outbox| outbox.forget(before)) {
-                Ok(0) => break,
-                Ok(n) => log::debug!("forgot {n} told records"),
-                Err(err) => {
-                    log::warn!("cannot forget old records: {err}");
-                    break;
-                }
-            }
-        }
-    }
-
-    fn observe(&mut self) {
-        if self.observed.elapsed() > Duration::from_secs(1) {
-            self.observed = Instant::now();
-            let oldest = self.outbox.oldest().ok().flatten().unwrap_or(0);
-            self.metrics.oldest.set(oldest / 1000);
-        }
-        self.metrics.waiting.set(i64::try_from(self.chats.in_all()).unwrap_or(i64::MAX));
-        self.metrics.in_flight.set(i64::try_from(self.in_flight).unwrap_or(i64::MAX));
-    }
-
-    /// Whether and how the run is over.
-    fn end(&self) -> anyhow::Result<Option<End>> {
-        if self.in_flight > 0 {
+        if waiting.is_empty() {
             return Ok(None);
         }
-        if let Some(why) = &self.stop {
-            let failure = Failure::misuse(format!("Telegram refuses the bot token: {why}"));
-            let hint = "check the token (TELEGRAM_BOT_TOKEN) and api_url; everything undelivered stays in the outbox";
-            return Err(failure.hint(hint).into());
-        }
-        if self.terminated {
-            return Ok(Some(End::Terminated));
-        }
-        let Some(ended) = self.ended else { return Ok(None) };
-        let wait = self.chats.in_all();
-        let timed_out = self.options.timeout.is_some_and(|timeout| ended.elapsed() >= timeout);
-        if wait > 0 && (timed_out || self.chats.only_gone()) {
-            return Ok(Some(End::SomeWait(wait)));
-        }
-        Ok((wait == 0).then_some(if self.failed > 0 { End::SomeFailed(self.failed) } else { End::Told }))
+        let about = |about: &str| self.outbox.message_about(chat, about).ok().flatten();
+        let (changes, again) = self.chats.changes(chat);
+        let in_all = self.chats.waiting(chat);
+        let occasion = Occasion { chat, now: now(), changes, again, in_all, message_about: &about };
+        let (first, alone) = match message::next(&waiting, &occasion) {
+            Next::Message(message) => return Ok(Some(*message)),
+            Next::Storm { first, alone } => (first, alone),
+        };
+        let mut storm: Option<Storm> = None;
+        self.outbox.look_at_waiting(chat, |mut waiting, _| {
+            doubt(&mut waiting);
+            match &mut storm {
+                None if waiting.seq == first => {
+                    storm = Some(Storm::new(&waiting));
+                    !alone
+                }
+                None => true,
+                Some(storm) => storm.add(&waiting),
+            }
+        })?;
+        Ok(storm.map(|storm| storm.message(&occasion)))
     }
 }
 

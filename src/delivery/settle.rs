@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::{Answered, Delivery, now};
 use crate::message::Message;
-use crate::outbox::{Gone, Millis, Outbox, Result};
+use crate::outbox::{Frozen, Gone, Millis, Outbox, Result};
 use crate::record::Chat;
-use crate::verdict::{Verdict, verdict};
+use crate::verdict::{Change, Verdict, verdict};
 
 /// A connection that broke after the call was out: tried once more.
 const SENDINGS: u32 = 2;
@@ -14,13 +14,16 @@ const SENDINGS: u32 = 2;
 /// A server that says that it failed: tried this often before the message is set aside.
 const ERRORS: u32 = 10;
 
+/// An upload that breaks although the API works: tried this often.
+const UPLOADS: u32 = 4;
+
 /// The first pause after a failure, and the longest; it doubles in between.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A chat that is gone is tried again after this, then after four times that, up to the longest.
 const PROBE: Duration = Duration::from_secs(600);
-const LONGEST_PROBE: Duration = Duration::from_secs(6 * 3600);
+pub(super) const LONGEST_PROBE: Duration = Duration::from_secs(6 * 3600);
 
 /// After a summary the chat has peace for this long, doubling while the storm goes on: a handful of messages a minute.
 const PEACE: Duration = Duration::from_secs(4);
@@ -31,8 +34,8 @@ const LONGEST_PEACE: Duration = Duration::from_secs(30);
 pub enum Settlement {
     /// Told, as this message, in this chat.
     Told(Option<i64>, Option<i64>),
-    /// The chat must be left alone for this time.
-    Flood(Duration),
+    /// The chat must be left alone for this time, or all of them.
+    Flood(Duration, bool),
     /// The API is out of reach.
     Later(String),
     /// Perhaps told; once more, marked.
@@ -60,6 +63,7 @@ pub enum Settlement {
 pub struct Outage {
     failures: u32,
     since: Option<Instant>,
+    until: Option<Instant>,
 }
 
 impl Outage {
@@ -68,14 +72,17 @@ impl Outage {
         self.failures > 0
     }
 
-    /// Counts a failure; the pause before the next try.
-    fn begin(&mut self, why: &str) -> Duration {
+    /// Counts a failure; the end of the pause before the next try. Calls that fail together are one failure.
+    fn begin(&mut self, why: &str, now: Instant) -> Instant {
+        if let Some(until) = self.until.filter(|until| self.is_on() && *until > now) {
+            return until;
+        }
         if self.failures == 0 {
             log::error!("cannot reach Telegram: {why}; trying again, nothing is lost");
-            self.since = Some(Instant::now());
+            self.since = Some(now);
         }
         self.failures += 1;
-        pause(self.failures)
+        *self.until.insert(now + pause(self.failures))
     }
 
     fn end(&mut self) {
@@ -91,40 +98,67 @@ fn pause(failures: u32) -> Duration {
 }
 
 /// Writes what an answer means. Nothing in memory may change before this is on disk.
-pub fn write(outbox: &mut Outbox, answered: &Answered, settlement: &Settlement, now: Millis) -> Result<()> {
+pub fn write(
+    outbox: &mut Outbox,
+    answered: &Answered,
+    settlement: &Settlement,
+    at_most_once: bool,
+    now: Millis,
+) -> Result<()> {
+    if let Settlement::Flood(silence, all) = settlement {
+        let until = now.saturating_add(Millis::try_from(silence.as_millis()).unwrap_or(Millis::MAX));
+        for chat in [Some(answered.chat.clone()), None].into_iter().take(1 + usize::from(*all)) {
+            outbox.freeze(&Frozen { chat, at: now, until })?;
+        }
+    }
     let Some(message) = &answered.message else { return Ok(()) };
     match settlement {
         Settlement::Told(id, _) => {
             outbox.back(&answered.chat)?;
-            match message.part {
-                Some(parts) => outbox.part_told(message.seqs[0], parts),
+            return match message.part {
+                Some(shown) => outbox.part_told(message.seqs[0], shown),
                 None => outbox.told(&message.seqs, *id, now),
-            }
+            };
         }
-        Settlement::Again(_) => outbox.unsure(&message.seqs),
-        Settlement::Moved(new) => outbox.moved(&answered.chat, new),
-        Settlement::Gone(gone, why) => outbox.gone(gone, why),
-        Settlement::Aside(why) => outbox.set_aside(&message.seqs, why, now),
-        Settlement::Flood(_)
+        Settlement::Again(_) => return outbox.unsure(&message.seqs),
+        Settlement::Aside(why) => return outbox.set_aside(&message.seqs, why, now),
+        Settlement::Moved(new) => outbox.moved(&answered.chat, new)?,
+        Settlement::Gone(gone, why) => outbox.gone(gone, why)?,
+        Settlement::ServerError(_) => return Ok(()),
+        Settlement::Flood(..)
         | Settlement::Later(_)
-        | Settlement::ServerError(_)
         | Settlement::Changed(_)
         | Settlement::Alone(_)
         | Settlement::Stop(_)
-        | Settlement::Works => Ok(()),
+        | Settlement::Works => {}
     }
+    // Before it went out it was noted that its end would not be known; now it is.
+    if at_most_once { outbox.not_told(&message.seqs) } else { Ok(()) }
 }
 
 impl Delivery {
     /// Decides, once for each answer. Nothing changes yet but what the next message to the chat will look like.
     pub(super) fn settlement(&mut self, answered: &Answered) -> Settlement {
         let verdict = verdict(&answered.answer);
-        let Some(message) = &answered.message else { return probe_settlement(verdict) };
         let chat = &answered.chat;
+        if let Verdict::Flood(silence) = verdict {
+            let now = Instant::now();
+            let all = self.pacing.flood(chat, silence, now);
+            // What is asked of no chat is asked of the bot.
+            if answered.message.is_none() {
+                self.pacing.freeze_all(now + silence);
+            }
+            return Settlement::Flood(silence, all || answered.message.is_none());
+        }
+        let Some(message) = &answered.message else { return probe_settlement(verdict) };
         match verdict {
             Verdict::Told { message_id, chat } => Settlement::Told(message_id, chat),
-            Verdict::Flood(silence) => Settlement::Flood(silence),
+            Verdict::Later(why) if message.has_file() => {
+                let errors = self.chats.line(chat).map_or(0, |line| line.errors);
+                if errors + 1 >= UPLOADS { self.without_file(chat, message, why) } else { Settlement::Later(why) }
+            }
             Verdict::Later(why) => Settlement::Later(why),
+            Verdict::Flood(silence) => Settlement::Flood(silence, false),
             Verdict::Unsure(why) if self.options.at_most_once => {
                 Settlement::Aside(format!("it is not known whether it was told: {why}"))
             }
@@ -147,13 +181,28 @@ impl Delivery {
                 let probe_at = now() + Millis::try_from(wait.as_millis()).unwrap_or(Millis::MAX);
                 Settlement::Gone(Gone { chat: chat.clone(), probe_at, probes: probes + 1 }, why)
             }
+            Verdict::Change(Change::NoFile | Change::NoStorm, why) => self.without_file(chat, message, why),
             Verdict::Change(change, why) => {
                 let is_new = self.chats.line(chat).is_some_and(|line| line.changes.make(change));
-                if is_new { Settlement::Changed(why) } else { aside_or_alone(message, why) }
+                if is_new { Settlement::Changed(why) } else { self.without_file(chat, message, why) }
             }
             Verdict::NoChat(why) => Settlement::Aside(why),
-            Verdict::Never(why) => aside_or_alone(message, why),
+            Verdict::Never(why) => self.without_file(chat, message, why),
             Verdict::Stop(why) => Settlement::Stop(why),
+        }
+    }
+
+    /// A picture or document that is refused costs only itself; what is refused without one is set aside.
+    fn without_file(&mut self, chat: &Chat, message: &Message, why: String) -> Settlement {
+        let line = self.chats.line(chat);
+        let changed = line.filter(|_| message.has_file()).is_some_and(|line| {
+            line.no_storm |= message.storm;
+            line.changes.make(if message.storm { Change::NoStorm } else { Change::NoFile })
+        });
+        match message.seqs.len() {
+            _ if changed => Settlement::Changed(why),
+            0 | 1 => Settlement::Aside(why),
+            _ => Settlement::Alone(why),
         }
     }
 
@@ -166,6 +215,10 @@ impl Delivery {
         self.metrics.answered(&settlement, took);
         if !matches!(settlement, Settlement::Later(_) | Settlement::ServerError(_) | Settlement::Again(_)) {
             self.outage.end();
+        }
+        let again = !matches!(settlement, Settlement::Told(..) | Settlement::Aside(_) | Settlement::Stop(_));
+        if again && message.is_some() {
+            self.metrics.retried.inc();
         }
         let seqs = message.as_ref().map_or(0, |message| message.seqs.len());
         match settlement {
@@ -182,15 +235,22 @@ impl Delivery {
                     line.suspect = false;
                 }
             }
-            Settlement::Flood(silence) => {
-                log::warn!("Telegram asks for silence chat={chat} s={}", silence.as_secs());
-                if self.pacing.flood(&chat, silence, instant) {
-                    log::warn!("several chats were refused: everything waits s={}", silence.as_secs());
-                }
+            Settlement::Flood(silence, all) => {
+                let everybody = if all { ", so everything waits" } else { "" };
+                log::warn!("Telegram asks for silence chat={chat} s={}{everybody}", silence.as_secs());
             }
             Settlement::Later(why) => {
-                let pause = self.outage.begin(&why);
-                self.pacing.freeze_all(instant + pause);
+                let until = self.outage.begin(&why, instant);
+                self.pacing.freeze_all(until);
+                // A server that hangs up on one upload must not be taken for an outage for ever.
+                if message.as_ref().is_some_and(Message::has_file)
+                    && let Some(line) = self.chats.line(&chat)
+                {
+                    line.suspect = true;
+                    line.errors += 1;
+                    let pause = pause(line.errors);
+                    self.pacing.freeze(&chat, instant + pause);
+                }
             }
             Settlement::Again(why) => {
                 log::warn!("not known whether told chat={chat} records={seqs}: {why}; once more, marked");
@@ -228,6 +288,9 @@ impl Delivery {
             Settlement::Stop(why) => self.stop = Some(why),
         }
         self.chats.schedule(&chat, &self.pacing, instant);
+        for other in self.pacing.others(&chat) {
+            self.chats.schedule(&other, &self.pacing, instant);
+        }
     }
 
     fn told(&mut self, chat: &Chat, message: &Message, id: Option<i64>, took: Duration, instant: Instant) {
@@ -243,10 +306,14 @@ impl Delivery {
             self.metrics.gone.set(i64::try_from(self.chats.gone_count()).unwrap_or(i64::MAX));
         }
         if message.part.is_some() {
+            // The next part was never sent before.
+            if let Some(line) = self.chats.line(chat) {
+                (line.again, line.suspect, line.errors) = (false, false, 0);
+            }
             return;
         }
         self.metrics.told.inc_by(records as u64);
-        let storm = message.call.file.is_some() && records > 1;
+        let storm = message.storm && records > 1;
         // A document that could not hold all is followed by the next one.
         if storm && self.chats.waiting(chat) <= records {
             let storms = self.chats.line(chat).map_or(0, |line| line.storms);
@@ -282,13 +349,28 @@ impl Delivery {
 
 fn probe_settlement(verdict: Verdict) -> Settlement {
     match verdict {
-        Verdict::Flood(silence) => Settlement::Flood(silence),
         Verdict::Later(why) | Verdict::Unsure(why) | Verdict::ServerError(why) => Settlement::Later(why),
         Verdict::Stop(why) => Settlement::Stop(why),
         _ => Settlement::Works,
     }
 }
 
-fn aside_or_alone(message: &Message, why: String) -> Settlement {
-    if message.seqs.len() > 1 { Settlement::Alone(why) } else { Settlement::Aside(why) }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_fail_together_are_one_failure() {
+        // Eight calls in flight when the API went away made the first pause 30 s.
+        let start = Instant::now();
+        let mut outage = Outage::default();
+        let until = outage.begin("x", start);
+        assert_eq!(until, start + PAUSE);
+        for _ in 0..7 {
+            assert_eq!(outage.begin("x", start), until);
+        }
+        assert_eq!(outage.begin("x", until), until + 2 * PAUSE);
+        outage.end();
+        assert_eq!(outage.begin("x", start), start + PAUSE);
+    }
 }

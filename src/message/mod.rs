@@ -4,6 +4,7 @@
 //! that counts, with the whole list as a document. A record that is too long for a message is told in parts. Nothing is
 //! decided here about time; that is the business of `pacing` and `delivery`.
 
+mod file;
 mod storm;
 
 use std::collections::HashMap;
@@ -11,10 +12,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::markup::{self, CAPTION, MESSAGE, fits, plain, split};
+use crate::markup::{self, CAPTION, MESSAGE, fits, plain};
 use crate::outbox::{Millis, Waiting};
 use crate::record::{Button, Chat, Format, Record};
-use crate::telegram::{Call, File};
+use crate::telegram::Call;
 use crate::text::{duration, escape, is_link};
 use crate::verdict::Change;
 pub use storm::Storm;
@@ -24,6 +25,9 @@ pub const TOLERABLE: usize = 3;
 
 /// What is told later than this says so.
 const LATE: Duration = Duration::from_secs(60);
+
+/// Characters of a line that stands for a record.
+const LONGEST_TITLE: usize = 200;
 
 /// Stands between joined records.
 const SEPARATOR: &str = "\n──────────\n";
@@ -46,6 +50,10 @@ pub struct Changes {
     pub no_buttons: bool,
     /// A picture as a document.
     pub as_document: bool,
+    /// Without its picture or file.
+    pub no_file: bool,
+    /// No summary with a document: the chat does not take them.
+    pub no_storm: bool,
     /// Records one by one: one of several spoils the message.
     pub alone: bool,
 }
@@ -60,6 +68,8 @@ impl Changes {
             Change::NoReply => &mut self.no_reply,
             Change::NoButtons => &mut self.no_buttons,
             Change::AsDocument => &mut self.as_document,
+            Change::NoFile => &mut self.no_file,
+            Change::NoStorm => &mut self.no_storm,
         };
         !std::mem::replace(flag, true)
     }
@@ -86,8 +96,10 @@ pub struct Occasion<'a> {
 pub struct Message {
     /// The records that it tells, or the one of which it tells a part.
     pub seqs: Vec<i64>,
-    /// For a part: how many parts are told when this one is. Otherwise the records are told.
+    /// For a part: how many characters of the record are told when it is. Otherwise the records are told.
     pub part: Option<usize>,
+    /// Whether it is a summary, with what it sums up in a document.
+    pub storm: bool,
     /// How often it was sent before with an unknown end.
     pub sendings: u32,
     /// The id of its first record, for the log.
@@ -101,8 +113,13 @@ pub struct Message {
 pub enum Next {
     /// This message.
     Message(Box<Message>),
-    /// More than a few messages hold, or a record that is a book: a [`Storm`] of what waits.
-    Storm,
+    /// More than a few messages hold: a [`Storm`] that begins with this record, and has others in it or not.
+    Storm {
+        /// Its place in the order.
+        first: i64,
+        /// A record that is a book.
+        alone: bool,
+    },
 }
 
 impl Message {
@@ -110,39 +127,48 @@ impl Message {
         Message {
             seqs: covered.iter().map(|waiting| waiting.seq).collect(),
             part,
+            storm: false,
             sendings: covered.iter().map(|waiting| waiting.unsure).max().unwrap_or(0),
             id: covered.first().map(|waiting| waiting.record.id.clone()).unwrap_or_default(),
             call,
         }
     }
+
+    /// Whether it has a picture or a file, which can be refused for its own sake.
+    pub fn has_file(&self) -> bool {
+        self.call.method != "sendMessage"
+    }
 }
 
-/// Makes the next message of the first records that wait, which are at least one.
+/// Makes the next message of records that wait, which are at least one.
 pub fn next(waiting: &[Waiting], occasion: &Occasion<'_>) -> Next {
-    message(waiting, occasion).map_or(Next::Storm, |message| Next::Message(Box::new(message)))
-}
-
-fn message(waiting: &[Waiting], occasion: &Occasion<'_>) -> Option<Message> {
     let head = &waiting[0];
-    if has_file(&head.record) || head.parts > 0 || occasion.changes.alone || occasion.changes.shorter {
+    if has_file(&head.record) || head.shown > 0 || occasion.changes.alone || occasion.changes.shorter {
         return part_of(head, occasion);
     }
-    // Only what goes to the same topic can be joined, and pictures and files stand alone.
-    let same_place = |other: &&Waiting| other.record.thread == head.record.thread && !has_file(&other.record);
-    let run: Vec<&Waiting> = waiting.iter().take_while(same_place).collect();
+    // Only what goes to the same topic can be joined; topics are read apart, so there is no order between them.
+    // Pictures and files stand alone, so does what was begun, and what may have been told before is repeated as it was.
+    let same_topic = |other: &&Waiting| other.record.thread == head.record.thread;
+    let joins = |other: &&Waiting| !has_file(&other.record) && other.shown == 0 && other.unsure == head.unsure;
+    let run: Vec<&Waiting> = waiting.iter().filter(same_topic).take_while(joins).collect();
     let pieces = pieces(&run);
     let mut messages = fill(&pieces);
     // What was not looked at yet is taken to be like what was.
     let in_all = if run.len() == waiting.len() { occasion.in_all.max(run.len()) } else { run.len() };
-    if messages.len() * in_all > TOLERABLE * run.len() {
-        return None;
+    if messages.len() * in_all > TOLERABLE * run.len() && !occasion.changes.no_storm {
+        return Next::Storm { first: head.seq, alone: false };
     }
     let first = messages.swap_remove(0);
-    match first.as_slice() {
-        [only] if only.seqs.len() == 1 && !fits(&only.html, limits(occasion)) => part_of(head, occasion),
-        [only] if only.seqs.len() == 1 => Some(alone(head, occasion)),
-        joined => Some(join(joined, &run, occasion)),
+    if let [only] = first.as_slice()
+        && let [seq] = only.seqs[..]
+        && let Some(waiting) = run.iter().find(|waiting| waiting.seq == seq)
+    {
+        return match fits(&only.html, limits(occasion)) {
+            true => Next::Message(Box::new(alone(waiting, occasion))),
+            false => part_of(waiting, occasion),
+        };
     }
+    Next::Message(Box::new(join(&first, &run, occasion)))
 }
 
 /// One thing to say: a record, or a pair of them that cancel each other.
@@ -176,11 +202,15 @@ fn is_resolved(record: &Record) -> bool {
     record.count_by.get("status").is_some_and(|status| status == "resolved")
 }
 
-/// The line that stands for a record.
+/// The line that stands for a record: its title, or the start of its text.
 fn title(record: &Record) -> String {
     let text = || plain(&html(record));
     let title = if record.title.is_empty() { text() } else { record.title.clone() };
-    title.split_whitespace().collect::<Vec<_>>().join(" ")
+    let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
+    match title.char_indices().nth(LONGEST_TITLE) {
+        Some((end, _)) => format!("{}…", title[..end].trim_end()),
+        None => title,
+    }
 }
 
 fn html(record: &Record) -> String {
@@ -260,28 +290,28 @@ fn limits(occasion: &Occasion<'_>) -> markup::Limits {
 }
 
 /// The next part of a record that needs several messages, or the whole of one that stands alone.
-fn part_of(waiting: &Waiting, occasion: &Occasion<'_>) -> Option<Message> {
+fn part_of(waiting: &Waiting, occasion: &Occasion<'_>) -> Next {
+    let message = |part, call| Next::Message(Box::new(Message::new(&[waiting], part, call)));
     let record = &waiting.record;
-    let text = html(record);
-    let caption_fits = fits(&text, CAPTION) && waiting.parts == 0;
-    let texts = match has_file(record) {
-        true if text.trim().is_empty() || caption_fits => Vec::new(),
-        _ if markup::visible_length(&text) > TOLERABLE * MESSAGE.visible && waiting.parts == 0 => {
-            return None;
-        }
-        _ => split(&text, limits(occasion)),
+    let has_file = has_file(record) && !occasion.changes.no_file;
+    let mut text = html(record);
+    if occasion.changes.no_file {
+        text = file::without(record, &text, "was refused");
+    }
+    if has_file && waiting.shown == 0 && (text.trim().is_empty() || fits(&text, CAPTION)) {
+        return message(None, file::call(waiting, &text, occasion));
+    }
+    let is_book = markup::visible_length(&text) > TOLERABLE * MESSAGE.visible && waiting.shown == 0;
+    if is_book && !has_file && !occasion.changes.no_storm {
+        return Next::Storm { first: waiting.seq, alone: true };
+    }
+    let Some(part) = markup::part(&text, waiting.shown, limits(occasion)) else {
+        return message(None, file::call(waiting, "", occasion));
     };
-    let count = texts.len() + usize::from(has_file(record));
-    let last = waiting.parts + 1 >= count;
-    let part = (!last).then_some(waiting.parts + 1);
-    let call = match texts.get(waiting.parts) {
-        Some(text) => {
-            let text = format!("{}{text}", head_line(&[waiting], occasion));
-            text_call(&text, &[waiting], occasion, last.then_some(&record.buttons))
-        }
-        None => file_call(waiting, if texts.is_empty() { &text } else { "" }, occasion),
-    };
-    Some(Message::new(&[waiting], part, call))
+    let last = part.last && !has_file;
+    let text = format!("{}{}", head_line(&[waiting], occasion), part.html);
+    let call = text_call(&text, &[waiting], occasion, last.then_some(&record.buttons));
+    message((!last).then_some(part.shown), call)
 }
 
 /// The line above the text of these records.
@@ -374,56 +404,6 @@ fn reply_markup(rows: &[Vec<Button>], occasion: &Occasion<'_>) -> Option<Value> 
 
 fn has_file(record: &Record) -> bool {
     record.photo.is_some() || record.document.is_some()
-}
-
-/// A file by path is uploaded, one by URL is fetched by Telegram. One that cannot be read costs only itself.
-fn file_call(waiting: &Waiting, caption: &str, occasion: &Occasion<'_>) -> Call {
-    let record = &waiting.record;
-    let source = record.photo.as_ref().or(record.document.as_ref()).map_or("", String::as_str);
-    let (method, parameter) = match record.photo.is_some() && !occasion.changes.as_document {
-        true => ("sendPhoto", "photo"),
-        false => ("sendDocument", "document"),
-    };
-    let caption = format!("{}{caption}", head_line(&[waiting], occasion));
-    let by_url = source.starts_with("https://") || source.starts_with("http://");
-    let bytes = match if by_url { Ok(Vec::new()) } else { std::fs::read(source) } {
-        Ok(bytes) => bytes,
-        Err(err) => {
-            let what = if record.photo.is_some() { "picture" } else { "file" };
-            let note = format!("<i>the {what} cannot be read: {}</i>", escape(&err.to_string()));
-            let text = if caption.trim().is_empty() { note } else { format!("{caption}\n\n{note}") };
-            return text_call(&text, &[waiting], occasion, Some(&record.buttons));
-        }
-    };
-    let mut call = text_call(&caption, &[waiting], occasion, Some(&record.buttons));
-    call.method = method;
-    if let Value::Object(parameters) = &mut call.parameters {
-        parameters.remove("link_preview_options");
-        let text = parameters.remove("text").filter(|text| text.as_str().is_some_and(|text| !text.trim().is_empty()));
-        if let Some(text) = text {
-            parameters.insert("caption".into(), text);
-        }
-        if by_url {
-            parameters.insert(parameter.into(), source.into());
-        }
-    }
-    if !by_url {
-        let name = source.rsplit('/').next().unwrap_or_default().to_owned();
-        call.file = Some(File { parameter, name, kind: kind(&bytes), bytes });
-    }
-    call
-}
-
-fn kind(bytes: &[u8]) -> &'static str {
-    if bytes.starts_with(b"\x89PNG") {
-        "image/png"
-    } else if bytes.starts_with(b"\xff\xd8") {
-        "image/jpeg"
-    } else if std::str::from_utf8(bytes).is_ok() {
-        "text/plain"
-    } else {
-        "application/octet-stream"
-    }
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ impl Storm {
             id: head.record.id.clone(),
             thread: head.record.thread,
             silent: true,
-            unsure: 0,
+            unsure: head.unsure,
             resolved: 0,
             oldest: head.at,
             newest: head.at,
@@ -58,10 +58,14 @@ impl Storm {
         storm
     }
 
-    /// Takes the next record; false if it does not belong to this message: it goes elsewhere, or the document is full.
+    /// Takes the next record; false if there is no use in looking further: what comes next stands alone, or the document
+    /// is full. Records of other topics are passed over.
     pub fn add(&mut self, waiting: &Waiting) -> bool {
-        let belongs = waiting.record.thread == self.thread && !has_file(&waiting.record);
-        if belongs && self.document.len() < DOCUMENT {
+        if waiting.record.thread != self.thread {
+            return true;
+        }
+        let joins = !has_file(&waiting.record) && waiting.shown == 0 && waiting.unsure == self.unsure;
+        if joins && self.document.len() < DOCUMENT {
             self.take(waiting);
             return true;
         }
@@ -72,7 +76,6 @@ impl Storm {
         let record = &waiting.record;
         self.seqs.push(waiting.seq);
         self.silent &= record.silent;
-        self.unsure = self.unsure.max(waiting.unsure);
         self.resolved += usize::from(is_resolved(record));
         self.oldest = self.oldest.min(waiting.at);
         self.newest = self.newest.max(waiting.at);
@@ -108,7 +111,7 @@ impl Storm {
         let name = format!("alerts-{}.txt", now.strftime("%Y%m%d-%H%M%SZ"));
         let file = File { parameter: "document", name, kind: "text/plain", bytes: self.document.into_bytes() };
         let call = Call { method: "sendDocument", parameters: parameters.into(), file: Some(file) };
-        Message { seqs: self.seqs, part: None, sendings: self.unsure, id: self.id, call }
+        Message { seqs: self.seqs, part: None, storm: true, sendings: self.unsure, id: self.id, call }
     }
 
     /// How many of what, most frequent first, then the first titles as far as they fit into a caption.

@@ -5,7 +5,7 @@ fn record(text: &str) -> Record {
 }
 
 fn waiting(seq: i64, record: Record) -> Waiting {
-    Waiting { seq, at: 0, parts: 0, unsure: 0, record }
+    Waiting { seq, at: 0, shown: 0, unsure: 0, record }
 }
 
 fn alert(seq: i64, about: &str, status: &str) -> Waiting {
@@ -34,9 +34,10 @@ fn make_of(
     let occasion = Occasion { chat: &Chat::Id(1), now, changes: changes.clone(), again: false, in_all, message_about };
     match next(waiting, &occasion) {
         Next::Message(message) => *message,
-        Next::Storm => {
-            let mut storm = Storm::new(&waiting[0]);
-            let _ = waiting[1..].iter().all(|waiting| storm.add(waiting));
+        Next::Storm { first, alone } => {
+            let at = waiting.iter().position(|waiting| waiting.seq == first).unwrap();
+            let mut storm = Storm::new(&waiting[at]);
+            let _ = alone || waiting[at + 1..].iter().all(|waiting| storm.add(waiting));
             storm.message(&occasion)
         }
     }
@@ -102,6 +103,71 @@ fn topics_and_pictures_are_not_mixed() {
 }
 
 #[test]
+fn topics_in_turn_are_joined_each() {
+    let run: Vec<Waiting> = (0..40)
+        .map(|n| {
+            let mut record = record(&format!("text {n}"));
+            record.thread = Some(2 + n % 2);
+            waiting(n, record)
+        })
+        .collect();
+    let message = make(&run, 0, &Changes::default());
+    assert_eq!(message.seqs, (0..40).step_by(2).collect::<Vec<i64>>());
+}
+
+#[test]
+fn what_may_have_been_told_is_repeated_as_it_was() {
+    // A record that was sent once was set aside with an older one that was sent twice.
+    let mut run = [waiting(1, record("a")), waiting(2, record("b")), waiting(3, record("c"))];
+    run[0].unsure = 1;
+    run[1].unsure = 1;
+    let again = make(&run, 0, &Changes::default());
+    assert_eq!((again.seqs.as_slice(), again.sendings), ([1, 2].as_slice(), 1));
+    run[0].shown = 3;
+    assert_eq!(make(&run[2..], 0, &Changes::default()).seqs, [3]);
+}
+
+#[test]
+fn the_one_that_is_told_alone_is_the_one_that_was_measured() {
+    // The head was part of a pair that stands further back, and was sent in the place of what comes before that.
+    let mut long = alert(1, "Disk", "firing");
+    long.record.text = "x".repeat(5000);
+    let mut large = alert(2, "CPU", "firing");
+    large.record.text = "y".repeat(4010);
+    let message = make(&[long, large, alert(3, "Disk", "resolved")], 0, &Changes::default());
+    assert_eq!(message.seqs, [2]);
+    assert!(text(&message).starts_with("yyy"));
+}
+
+#[test]
+fn a_picture_that_is_refused_leaves_the_words() {
+    let mut picture = record("words");
+    picture.photo = Some("https://x.example/p.png".into());
+    let changes = Changes { no_file: true, ..Changes::default() };
+    let message = make(&[waiting(1, picture.clone())], 0, &changes);
+    assert_eq!((message.call.method, text(&message)), ("sendMessage", "words\n\n<i>the picture was refused</i>"));
+    picture.text.clear();
+    assert_eq!(text(&make(&[waiting(1, picture)], 0, &changes)), "<i>the picture was refused</i>");
+}
+
+#[test]
+fn a_chat_that_takes_no_documents_gets_messages() {
+    let run: Vec<Waiting> = (0..9).map(|n| waiting(n, record(&"x".repeat(3000)))).collect();
+    let changes = Changes { no_storm: true, ..Changes::default() };
+    let message = make(&run, 0, &changes);
+    assert_eq!((message.call.method, message.seqs.as_slice()), ("sendMessage", [0].as_slice()));
+}
+
+#[test]
+fn what_is_no_file_is_not_read() {
+    // A FIFO without a writer would have stopped everything.
+    let mut device = record("words");
+    device.photo = Some("/dev/zero".into());
+    let message = make(&[waiting(1, device)], 0, &Changes::default());
+    assert!(text(&message).ends_with("<i>the picture cannot be read: it is no file</i>"), "{}", text(&message));
+}
+
+#[test]
 fn a_picture_that_cannot_be_read_costs_only_itself() {
     let mut picture = record("words");
     picture.photo = Some("/nonexistent/p.png".into());
@@ -115,9 +181,9 @@ fn a_long_record_is_told_in_parts_with_buttons_on_the_last() {
     let mut long = alert(1, "Disk", "firing");
     long.record.text = "a line of some length\n".repeat(250);
     let first = make(std::slice::from_ref(&long), 0, &Changes::default());
-    assert_eq!((first.seqs.as_slice(), first.part), ([1].as_slice(), Some(1)));
+    assert_eq!(first.seqs, [1]);
     assert!(first.call.parameters.get("reply_markup").is_none());
-    long.parts = 1;
+    long.shown = first.part.unwrap();
     let second = make(&[long, alert(2, "CPU", "firing")], 0, &Changes::default());
     assert_eq!((second.seqs.as_slice(), second.part), ([1].as_slice(), None));
     assert!(second.call.parameters.get("reply_markup").is_some());
@@ -210,6 +276,7 @@ fn three_messages_are_no_storm_and_four_are() {
 fn one_record_that_is_a_book_is_a_document() {
     let message = make(&[waiting(1, record(&"word ".repeat(5000)))], 0, &Changes::default());
     assert_eq!(message.call.method, "sendDocument");
+    assert!(fits(text(&message), CAPTION), "its title is the whole text: {}", text(&message));
     assert_eq!(message.call.file.unwrap().bytes.iter().filter(|byte| **byte == b'w').count(), 5000);
 }
 

@@ -88,9 +88,11 @@ impl Outbox {
         self.run("UPDATE chat SET probe_at = 0 WHERE gone NOT NULL", []).map(drop)
     }
 
-    /// The moment at which the oldest record that waits was accepted.
+    /// The moment at which the oldest record was accepted that waits for a chat that can be reached.
     pub fn oldest(&self) -> Result<Option<Millis>> {
-        let mut statement = self.db.prepare_cached("SELECT at FROM queue ORDER BY seq LIMIT 1")?;
+        let mut statement = self.db.prepare_cached(
+            "SELECT at FROM queue WHERE chat NOT IN (SELECT chat FROM chat WHERE gone NOT NULL) ORDER BY seq LIMIT 1",
+        )?;
         statement.query_row([], |row| row.get(0)).optional()
     }
 

@@ -1,26 +1,29 @@
 //! The outbox: what tg-send has taken responsibility for, on disk before anybody is told so.
 //!
 //! One SQLite file (WAL, synchronous FULL), inspectable with `sqlite3`. A record is in `queue` from its acceptance until
-//! a message that holds it was answered by Telegram; then `told` remembers its key (so that it is not told twice) and
-//! its message (so that a later record about the same alert can answer it). What can never be told is in `failed`.
-//! `chat` knows chats that moved or are gone.
+//! a message that holds it was answered by Telegram; then `told` remembers its key (so that it is not told twice), its
+//! message (so that a later record about the same alert can answer it) and when that was (so that the next run keeps
+//! the pace). What can never be told is in `failed`. `chat` knows chats that moved or are gone, `frozen` what a 429 said.
 //!
-//! States of a record: *waiting* (`queue`, and `told` with `message_id` null when it has a key), *told* (`told` only),
-//! *failed* (`failed`; its key leaves `told`, so that it can come again). Each change is part of one transaction, and a
-//! transaction is whole or not there after kill -9 or power loss.
+//! States of a record: *waiting* (`queue`, and `told` with `message_id` null), *told* (`told` only), *failed* (`failed`;
+//! its key leaves `told`, so that it can come again). Each change is part of one transaction, and a transaction is whole
+//! or not there after kill -9 or power loss.
 
+mod chats;
+mod memory;
 mod mend;
 mod place;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::record::{Chat, Record};
+pub use chats::{Frozen, Gone};
 pub use mend::{Failed, Status};
 pub use place::{Lock, default_path};
 
@@ -35,7 +38,7 @@ const SCHEMA: &str = "
         seq INTEGER PRIMARY KEY,      -- order of acceptance
         chat NOT NULL,                -- integer or '@name'
         at INTEGER NOT NULL,          -- accepted, milliseconds since 1970
-        parts INTEGER NOT NULL,       -- messages of this record that were told already
+        shown INTEGER NOT NULL,       -- characters of its text that were told already
         unsure INTEGER NOT NULL,      -- sendings whose end is not known
         record TEXT NOT NULL          -- the line as it came
     );
@@ -49,6 +52,7 @@ const SCHEMA: &str = "
         at INTEGER NOT NULL,          -- when it was accepted, then when it was told
         seen INTEGER NOT NULL         -- when its key came in last, to the day
     );
+    CREATE INDEX told_seen ON told (seen) WHERE message_id NOT NULL;
     CREATE UNIQUE INDEX told_key ON told (chat, key) WHERE key IS NOT NULL;
     CREATE INDEX told_about ON told (chat, about) WHERE about IS NOT NULL;
     CREATE TABLE failed (
@@ -65,7 +69,15 @@ const SCHEMA: &str = "
         probe_at INTEGER,             -- when that is tried again
         probes INTEGER                -- how often it was tried
     ) WITHOUT ROWID;
+    CREATE TABLE frozen (
+        chat PRIMARY KEY,             -- 0 is all of them
+        at INTEGER NOT NULL,          -- when Telegram asked for silence
+        until INTEGER NOT NULL
+    ) WITHOUT ROWID;
 ";
+
+/// How long another process may hold the file.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The version of [`SCHEMA`], in SQLite's `user_version`.
 const VERSION: i64 = 1;
@@ -131,23 +143,12 @@ pub struct Waiting {
     pub seq: i64,
     /// When it was accepted.
     pub at: Millis,
-    /// How many messages of it were told already.
-    pub parts: usize,
+    /// How many characters of its text were told already.
+    pub shown: usize,
     /// How many sendings of it had an unknown end.
     pub unsure: u32,
     /// What to tell.
     pub record: Record,
-}
-
-/// A chat that cannot be reached for now.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Gone {
-    /// Which.
-    pub chat: Chat,
-    /// When to try again.
-    pub probe_at: Millis,
-    /// How often that was tried.
-    pub probes: u32,
 }
 
 /// What is remembered of a key.
@@ -162,6 +163,8 @@ struct Known {
 pub struct Outbox {
     db: Connection,
     next: i64,
+    /// SQLite's count of changes that others committed, when `next` was read.
+    others: i64,
     repeat_after: Option<Duration>,
 }
 
@@ -171,41 +174,66 @@ impl Outbox {
         // Alerts are not for everybody's eyes; SQLite gives its other files the mode of this one.
         let _ = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
         let db = Connection::open(path)?;
-        db.busy_timeout(Duration::from_secs(5))?;
-        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.busy_timeout(PATIENCE)?;
+        in_wal_mode(&db)?;
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "cache_size", -1024)?;
         db.pragma_update(None, "journal_size_limit", 16 << 20)?;
         db.set_prepared_statement_cache_capacity(64);
-        match db.query_row("PRAGMA user_version", [], |row| row.get(0))? {
-            0 => {
-                db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA}; PRAGMA user_version = {VERSION}; COMMIT"))?;
+        let version = || -> Result<i64> { db.query_row("PRAGMA user_version", [], |row| row.get(0)) };
+        if version()? == 0 {
+            // Another process may be at it, too.
+            db.execute_batch("BEGIN IMMEDIATE")?;
+            if version()? == 0 {
+                db.execute_batch(&format!("{SCHEMA}; PRAGMA user_version = {VERSION}"))?;
             }
-            VERSION => {}
-            _ => return Err(rusqlite::Error::InvalidQuery),
+            db.execute_batch("COMMIT")?;
         }
-        let next = db.query_row(
+        if version()? != VERSION {
+            return Err(rusqlite::Error::InvalidQuery);
+        }
+        let mut outbox = Outbox { db, next: 0, others: 0, repeat_after };
+        outbox.next = outbox.next_seq()?;
+        outbox.others = outbox.changes_of_others()?;
+        Ok(outbox)
+    }
+
+    fn next_seq(&self) -> Result<i64> {
+        const MAX: &str =
             "SELECT 1 + max((SELECT ifnull(max(seq), 0) FROM queue), (SELECT ifnull(max(seq), 0) FROM told),
-                            (SELECT ifnull(max(seq), 0) FROM failed))",
-            [],
-            |row| row.get(0),
-        )?;
-        Ok(Outbox { db, next, repeat_after })
+                                          (SELECT ifnull(max(seq), 0) FROM failed))";
+        self.db.prepare_cached(MAX)?.query_row([], |row| row.get(0))
+    }
+
+    /// Changes whenever another connection has written to the file.
+    pub fn changes_of_others(&self) -> Result<i64> {
+        self.db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
     }
 
     /// Does all of `work` and makes it durable, or nothing of it.
     pub fn transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        let next = self.next;
         self.db.execute_batch("BEGIN IMMEDIATE")?;
-        let result = work(self).and_then(|value| self.db.execute_batch("COMMIT").map(|()| value));
+        let before = self.next;
+        let result = self.catch_up().and_then(|()| work(self));
+        let result = result.and_then(|value| self.db.execute_batch("COMMIT").map(|()| value));
         if result.is_err() {
-            self.next = next;
+            self.next = before;
             // SQLite may have done so by itself, as it does on a full disk.
             if !self.db.is_autocommit() {
                 let _ = self.db.execute_batch("ROLLBACK");
             }
         }
         result
+    }
+
+    /// Another process may have put failed records back, and given them numbers.
+    fn catch_up(&mut self) -> Result<()> {
+        let others = self.changes_of_others()?;
+        if others != self.others {
+            self.next = self.next_seq()?;
+            self.others = others;
+        }
+        Ok(())
     }
 
     /// Takes a record in, unless its key is known.
@@ -222,14 +250,12 @@ impl Outbox {
             }
             self.run("DELETE FROM told WHERE seq = ?", params![known.seq])?;
         }
-        if entry.key.is_some() || entry.about.is_some() {
-            self.run(
-                "INSERT INTO told (seq, chat, key, about, at, seen) VALUES (?, ?, ?, ?, ?, ?)",
-                params![seq, chat, entry.key, entry.about, now, now],
-            )?;
-        }
         self.run(
-            "INSERT INTO queue (seq, chat, at, parts, unsure, record) VALUES (?, ?, ?, 0, 0, ?)",
+            "INSERT INTO told (seq, chat, key, about, at, seen) VALUES (?, ?, ?, ?, ?, ?)",
+            params![seq, chat, entry.key, entry.about, now, now],
+        )?;
+        self.run(
+            "INSERT INTO queue (seq, chat, at, shown, unsure, record) VALUES (?, ?, ?, 0, 0, ?)",
             params![seq, chat, now, entry.line],
         )?;
         self.next += 1;
@@ -245,32 +271,17 @@ impl Outbox {
         statement.query_row(params![chat, key], read).optional()
     }
 
-    /// An alert can fire for longer than keys are remembered: one that still comes in is moved to the young end.
-    fn see_again(&mut self, known: &Known, now: Millis) -> Result<()> {
+    /// An alert can fire for longer than keys are remembered: one that still comes in stays young.
+    fn see_again(&self, known: &Known, now: Millis) -> Result<()> {
         const DAY: Millis = 86_400_000;
         if known.told && now - known.seen >= DAY {
-            self.run("UPDATE told SET seq = ?, seen = ? WHERE seq = ?", params![self.next, now, known.seq])?;
-            self.next += 1;
+            self.run("UPDATE told SET seen = ? WHERE seq = ?", params![now, known.seq])?;
         }
         Ok(())
     }
 
     fn run(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize> {
         self.db.prepare_cached(sql)?.execute(values)
-    }
-
-    /// The chat that this one is now, after all its moves.
-    pub fn resolve(&self, chat: &Chat) -> Result<Chat> {
-        let mut statement = self.db.prepare_cached("SELECT moved_to FROM chat WHERE chat = ? AND moved_to NOT NULL")?;
-        let mut at = chat.clone();
-        // Telegram moves a group once; the bound is for a file that somebody edited into a circle.
-        for _ in 0..8 {
-            match statement.query_row(params![at], |row| row.get(0)).optional()? {
-                Some(next) => at = next,
-                None => break,
-            }
-        }
-        Ok(at)
     }
 
     /// The chats for which something waits, and how many records.
@@ -282,7 +293,7 @@ impl Outbox {
     /// Looks at the records that wait for a chat, in order, as long as `look` wants to see more.
     pub fn look_at_waiting(&self, chat: &Chat, mut look: impl FnMut(Waiting, usize) -> bool) -> Result<()> {
         let mut statement =
-            self.db.prepare_cached("SELECT seq, at, parts, unsure, record FROM queue WHERE chat = ? ORDER BY seq")?;
+            self.db.prepare_cached("SELECT seq, at, shown, unsure, record FROM queue WHERE chat = ? ORDER BY seq")?;
         let mut rows = statement.query(params![chat])?;
         while let Some(row) = rows.next()? {
             let line = row.get_ref(4)?.as_str()?;
@@ -290,8 +301,8 @@ impl Outbox {
             let record = serde_json::from_str(line).map_err(|err| {
                 rusqlite::Error::FromSqlConversionFailure(4, rusqlite::types::Type::Text, Box::new(err))
             })?;
-            let (seq, at, parts, unsure) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            if !look(Waiting { seq, at, parts, unsure, record }, line.len()) {
+            let (seq, at, shown, unsure) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            if !look(Waiting { seq, at, shown, unsure, record }, line.len()) {
                 break;
             }
         }
@@ -325,15 +336,20 @@ impl Outbox {
         Ok(())
     }
 
-    /// So many messages of a long record were told; more are to come.
-    pub fn part_told(&mut self, seq: i64, parts: usize) -> Result<()> {
-        self.run("UPDATE queue SET parts = ?, unsure = 0 WHERE seq = ?", params![parts, seq]).map(drop)
+    /// So many characters of a long record were told; more are to come.
+    pub fn part_told(&mut self, seq: i64, shown: usize) -> Result<()> {
+        self.run("UPDATE queue SET shown = ?, unsure = 0 WHERE seq = ?", params![shown, seq]).map(drop)
     }
 
     /// The end of a sending is not known.
     pub fn unsure(&mut self, seqs: &[i64]) -> Result<()> {
         seqs.iter()
             .try_for_each(|seq| self.run("UPDATE queue SET unsure = unsure + 1 WHERE seq = ?", params![seq]).map(drop))
+    }
+
+    /// The last sending of these did surely not arrive.
+    pub fn not_told(&mut self, seqs: &[i64]) -> Result<()> {
+        seqs.iter().try_for_each(|seq| self.run("UPDATE queue SET unsure = 0 WHERE seq = ?", params![seq]).map(drop))
     }
 
     /// Sets aside what was being sent when an earlier run ended, for those who want nothing told twice.
@@ -343,15 +359,6 @@ impl Outbox {
             statement.query_map([], |row| row.get(0))?.collect::<Result<_>>()?
         };
         self.set_aside(&seqs, "it was being sent when tg-send ended; it is not known whether it was told", now)
-    }
-
-    /// The chats that were told something since then, and when: one entry a message.
-    pub fn told_since(&self, since: Millis) -> Result<Vec<(Chat, Millis)>> {
-        let mut statement = self.db.prepare_cached(
-            "SELECT chat, max(at) FROM (SELECT chat, at, message_id FROM told ORDER BY seq DESC LIMIT 20000)
-             WHERE at >= ? AND message_id NOT NULL GROUP BY chat, message_id ORDER BY 2",
-        )?;
-        statement.query_map(params![since], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
     }
 
     /// These records can never be told.
@@ -377,59 +384,16 @@ impl Outbox {
         self.next += 1;
         Ok(())
     }
+}
 
-    /// The chat has a new id: all that waits goes there, and all that was told there is known there.
-    pub fn moved(&mut self, old: &Chat, new: &Chat) -> Result<()> {
-        self.run("DELETE FROM chat WHERE chat = ?", params![new])?;
-        self.run("INSERT OR REPLACE INTO chat (chat, moved_to) VALUES (?, ?)", params![old, new])?;
-        self.run("UPDATE queue SET chat = ? WHERE chat = ?", params![new, old])?;
-        // A message's id is of the old chat, where it cannot be answered from the new one.
-        self.run(
-            "UPDATE OR IGNORE told SET chat = ?, message_id = iif(message_id NOT NULL, 0, NULL) WHERE chat = ?",
-            params![new, old],
-        )?;
-        Ok(())
-    }
-
-    /// Nothing can be delivered to the chat until this moment.
-    pub fn gone(&mut self, gone: &Gone, reason: &str) -> Result<()> {
-        self.run(
-            "INSERT OR REPLACE INTO chat (chat, gone, probe_at, probes) VALUES (?, ?, ?, ?)",
-            params![gone.chat, reason, gone.probe_at, gone.probes],
-        )
-        .map(drop)
-    }
-
-    /// The chat can be reached again.
-    pub fn back(&mut self, chat: &Chat) -> Result<()> {
-        self.run("DELETE FROM chat WHERE chat = ? AND gone NOT NULL", params![chat]).map(drop)
-    }
-
-    /// All chats that are gone.
-    pub fn gone_chats(&self) -> Result<Vec<Gone>> {
-        let mut statement = self.db.prepare_cached("SELECT chat, probe_at, probes FROM chat WHERE gone NOT NULL")?;
-        statement
-            .query_map([], |row| Ok(Gone { chat: row.get(0)?, probe_at: row.get(1)?, probes: row.get(2)? }))?
-            .collect()
-    }
-
-    /// The message that told last about an alert in a chat.
-    pub fn message_about(&self, chat: &Chat, about: &str) -> Result<Option<i64>> {
-        let mut statement = self.db.prepare_cached(
-            "SELECT message_id FROM told WHERE chat = ? AND about = ? AND message_id > 0 ORDER BY seq DESC LIMIT 1",
-        )?;
-        statement.query_row(params![chat, about], |row| row.get(0)).optional()
-    }
-
-    /// Forgets what was told and has not been seen since `before`, a bounded number at a time. Returns how many it forgot.
-    pub fn forget(&mut self, before: Millis) -> Result<usize> {
-        const AT_A_TIME: usize = 500;
-        self.run(
-            "DELETE FROM told WHERE seq IN (
-                 SELECT seq FROM (SELECT seq, seen, message_id FROM told ORDER BY seq LIMIT ?)
-                 WHERE seen < ? AND message_id NOT NULL)",
-            params![AT_A_TIME, before],
-        )
+/// SQLite does not wait for others when it changes the mode.
+fn in_wal_mode(db: &Connection) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        match db.pragma_update(None, "journal_mode", "WAL") {
+            Err(err) if is_full(&err) && start.elapsed() < PATIENCE => std::thread::sleep(PATIENCE / 500),
+            result => return result,
+        }
     }
 }
 

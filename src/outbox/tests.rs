@@ -175,3 +175,82 @@ fn a_file_that_is_no_outbox_is_refused() {
     std::fs::write(&path, "this is not a database, however long one looks at it".repeat(50)).unwrap();
     assert!(Outbox::open(&path, None).is_err());
 }
+
+#[test]
+fn two_processes_do_not_give_the_same_number() {
+    // tg-send --retry-failed beside a running tg-send: the second one ended with "UNIQUE constraint failed".
+    let scratch = Scratch::new("two");
+    let mut first = scratch.open();
+    add(&mut first, 1, "a", 0);
+    first.transaction(|outbox| outbox.set_aside(&[1], "why", 5)).unwrap();
+    let mut second = scratch.open();
+    let seen = first.changes_of_others().unwrap();
+    assert!(second.retry(&second.failed().unwrap()[0], 6).unwrap());
+    assert_ne!(first.changes_of_others().unwrap(), seen);
+    assert_eq!(add(&mut first, 1, "b", 7), Added::Waiting(Chat::Id(1)));
+    assert_eq!(seqs(&first, 1).len(), 2);
+}
+
+#[test]
+fn what_waits_for_a_gone_chat_does_not_keep_the_rest_from_being_forgotten() {
+    let scratch = Scratch::new("gone-forget");
+    let mut outbox = scratch.open();
+    let gone = Gone { chat: Chat::Id(1), probe_at: 0, probes: 1 };
+    outbox.transaction(|outbox| outbox.gone(&gone, "403")).unwrap();
+    for n in 0..1200 {
+        add(&mut outbox, 1, &format!("w{n}"), 0);
+    }
+    add(&mut outbox, 2, "told", 0);
+    outbox.transaction(|outbox| outbox.told(&[1201], Some(5), 0)).unwrap();
+    assert_eq!(outbox.transaction(|outbox| outbox.forget(10)).unwrap(), 1);
+    let give_up = |outbox: &mut Outbox| {
+        let given = outbox.transaction(|outbox| outbox.give_up(&[Chat::Id(1)], 10, 20)).unwrap();
+        given.iter().map(|(_, records)| records).sum::<usize>()
+    };
+    let mut sum = 0;
+    while sum < 1200 {
+        sum += give_up(&mut outbox);
+    }
+    assert_eq!((sum, give_up(&mut outbox), outbox.failed_count().unwrap()), (1200, 0, 1200));
+    assert_eq!(outbox.transaction(|outbox| outbox.forget(15)).unwrap(), 0, "it failed at 20");
+    assert!(outbox.transaction(|outbox| outbox.forget(25)).unwrap() > 0, "failed records are forgotten, too");
+}
+
+#[test]
+fn silence_is_remembered() {
+    let scratch = Scratch::new("frozen");
+    let mut outbox = scratch.open();
+    let one = Frozen { chat: Some(Chat::Id(-5)), at: 10, until: 500 };
+    let all = Frozen { chat: None, at: 20, until: 100 };
+    outbox.transaction(|outbox| outbox.freeze(&one).and_then(|()| outbox.freeze(&all))).unwrap();
+    drop(outbox);
+    let mut outbox = scratch.open();
+    let mut frozen = outbox.frozen().unwrap();
+    frozen.sort_by_key(|frozen| frozen.at);
+    assert_eq!(frozen, [one.clone(), all]);
+    let later = Frozen { chat: Some(Chat::Id(7)), at: 200, until: 300 };
+    outbox.transaction(|outbox| outbox.freeze(&later)).unwrap();
+    assert_eq!(outbox.frozen().unwrap(), [one, later], "what is over goes away");
+}
+
+#[test]
+fn a_note_without_a_key_counts_for_the_pace_of_the_next_run() {
+    let scratch = Scratch::new("pace");
+    let mut outbox = scratch.open();
+    let record = Record::new(Chat::Id(1), "x".into(), Format::Text);
+    outbox.transaction(|outbox| outbox.add(&Entry::new(record, "{\"chat\":1,\"text\":\"x\"}".into()), 0)).unwrap();
+    assert_eq!(outbox.told_since(0).unwrap(), []);
+    outbox.transaction(|outbox| outbox.told(&[1], Some(9), 50)).unwrap();
+    assert_eq!(outbox.told_since(10).unwrap(), [(Chat::Id(1), 50)]);
+    assert_eq!(outbox.told_since(60).unwrap(), []);
+}
+
+#[test]
+fn several_may_make_it_at_once() {
+    // tg-send --status in the moment of the first start said "table queue already exists", or "database is locked".
+    let scratch = Scratch::new("at-once");
+    std::thread::scope(|scope| {
+        let openers: Vec<_> = (0..8).map(|_| scope.spawn(|| scratch.open().status().unwrap())).collect();
+        openers.into_iter().for_each(|opener| drop(opener.join().unwrap()));
+    });
+}

@@ -4,9 +4,13 @@
 //! closes the innermost, a reference is `&lt; &gt; &amp; &quot;` or numeric, with or without its semicolon, and any other
 //! `&` stands for itself. Lengths are code points after parsing (MessageContent.cpp, `utf8_length`).
 
+mod split;
+
 use std::ops::AddAssign;
 
 use unicode_segmentation::UnicodeSegmentation;
+
+pub use split::{Part, part, split};
 
 /// What one message may hold.
 #[derive(Clone, Copy, Debug)]
@@ -223,127 +227,9 @@ pub fn plain(html: &str) -> String {
     text
 }
 
-/// Where a part may end, and what is open there.
-struct Cut<'a> {
-    at: usize,
-    open: Vec<&'a str>,
-}
-
-/// Cuts markup into parts that each fit and are well-formed: between lines, else between words, else between graphemes.
-/// Tags are closed at the end of a part and opened again in the next. Markup that is not well-formed is split as the
-/// plain text that is left of it.
-pub fn split(html: &str, limits: Limits) -> Vec<String> {
-    if fits(html, limits) {
-        return vec![html.to_owned()];
-    }
-    let html = well_formed(html.to_owned());
-    units(&html).map_or_else(Vec::new, |units| Splitter { units: &units, limits }.parts())
-}
-
-struct Splitter<'a, 'u> {
-    units: &'u [Unit<'a>],
-    limits: Limits,
-}
-
-impl<'a> Splitter<'a, '_> {
-    fn parts(&self) -> Vec<String> {
-        let mut parts = Vec::new();
-        let mut start = Cut { at: 0, open: Vec::new() };
-        while start.at < self.units.len() {
-            let end = self.end_of_part(&start);
-            let part = self.part(&start, &end);
-            // Nothing but markup and blanks would be refused as an empty text.
-            if self.units[start.at..end.at].iter().any(|unit| char_of(unit.kind).is_some_and(|c| !c.is_whitespace())) {
-                parts.push(part);
-            }
-            start = self.skip_blanks(end);
-        }
-        parts
-    }
-
-    /// The best place to end the part that begins at `start`.
-    fn end_of_part(&self, start: &Cut<'a>) -> Cut<'a> {
-        let mut size = Size::default();
-        for tag in &start.open {
-            size.add(Unit { raw: tag, kind: Kind::Open });
-            size.raw += closing(tag).len();
-        }
-        let (mut line, mut word, mut grapheme) = (None, None, None);
-        let mut end = self.units.len();
-        for (at, unit) in self.units.iter().enumerate().skip(start.at) {
-            // A cut before this unit: everything so far fits.
-            if at > start.at && matches!(unit.kind, Kind::Char(_, true) | Kind::Open) {
-                match char_of(self.units[at - 1].kind) {
-                    Some('\n') => line = Some(at),
-                    Some(c) if c.is_whitespace() => word = Some(at),
-                    _ => {}
-                }
-                if unit.kind != Kind::Open {
-                    grapheme = Some(at);
-                }
-            }
-            size.add(*unit);
-            match unit.kind {
-                // The closing tag is counted with its opening one, wherever it comes to stand.
-                Kind::Open => size.raw += closing(unit.raw).len(),
-                Kind::Close => size.raw -= unit.raw.len(),
-                Kind::Char(..) => {}
-            }
-            let full = !size.fits(self.limits, 0);
-            if full && at > start.at {
-                // A line's end, unless the part would be short; then a word's, then a grapheme's. The last resort is
-                // for one grapheme that is longer than a message.
-                let long_enough = |cut: &usize| (cut - start.at) * 4 >= at - start.at;
-                end = [line, word].into_iter().flatten().find(long_enough).or(grapheme).unwrap_or(at);
-                break;
-            }
-        }
-        let mut open = start.open.clone();
-        for unit in &self.units[start.at..end] {
-            match unit.kind {
-                Kind::Open => open.push(unit.raw),
-                Kind::Close => drop(open.pop()),
-                Kind::Char(..) => {}
-            }
-        }
-        Cut { at: end, open }
-    }
-
-    fn part(&self, start: &Cut<'a>, end: &Cut<'a>) -> String {
-        let mut part: String = start.open.concat();
-        part.extend(self.units[start.at..end.at].iter().map(|unit| unit.raw));
-        for tag in end.open.iter().rev() {
-            part.push_str(&closing(tag));
-        }
-        part
-    }
-
-    /// A part does not begin with the blanks at which its predecessor ended: the server would trim them.
-    fn skip_blanks(&self, mut cut: Cut<'a>) -> Cut<'a> {
-        while let Some(unit) = self.units.get(cut.at) {
-            match unit.kind {
-                Kind::Char(c, _) if c.is_whitespace() => {}
-                Kind::Close if !cut.open.is_empty() => drop(cut.open.pop()),
-                _ => break,
-            }
-            cut.at += 1;
-        }
-        cut
-    }
-}
-
-/// `</b>` for `<b>` and `</a>` for `<a href="...">`.
-fn closing(tag: &str) -> String {
-    let name = tag.trim_start_matches('<');
-    let end = name.find(|c: char| c.is_whitespace() || c == '>' || c == '/').unwrap_or(name.len());
-    format!("</{}>", &name[..end])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const SMALL: Limits = Limits { visible: 10, raw: 1000, entities: 95, tags: 1000 };
 
     #[test]
     fn lengths_are_code_points_after_parsing() {
@@ -374,57 +260,5 @@ mod tests {
         ] {
             assert_eq!(plain(html), text, "{html}");
         }
-    }
-
-    #[test]
-    fn cuts_are_between_lines_then_words_then_graphemes() {
-        assert_eq!(split("one\ntwo\nthree four", SMALL), ["one\ntwo\n", "three four"]);
-        assert_eq!(split("one two three", SMALL), ["one two ", "three"]);
-        assert_eq!(split("abcdefghijklm", SMALL), ["abcdefghij", "klm"]);
-        // Five code points that are one grapheme.
-        assert_eq!(split("abcdefgh👨‍👩‍👧x", SMALL), ["abcdefgh", "👨‍👩‍👧x"]);
-    }
-
-    #[test]
-    fn tags_are_closed_and_opened_again() {
-        assert_eq!(
-            split("<b>bold <a href=\"http://x.y/\">linked text</a></b> end", SMALL),
-            [
-                "<b>bold </b>",
-                "<b><a href=\"http://x.y/\">linked </a></b>",
-                "<b><a href=\"http://x.y/\">text</a></b> end"
-            ]
-        );
-    }
-
-    #[test]
-    fn references_are_not_cut() {
-        assert_eq!(split("&amp;&amp;&amp;&amp;&amp;&amp;&amp;&amp;&amp;&amp;&lt;", SMALL).len(), 2);
-        let raw = Limits { raw: 12, ..SMALL };
-        assert_eq!(split("&amp;&amp;&amp;&amp;", raw), ["&amp;&amp;", "&amp;&amp;"]);
-    }
-
-    #[test]
-    fn too_many_entities_are_spread_over_parts() {
-        let html = "<b>x</b> ".repeat(250);
-        let parts = split(&html, MESSAGE);
-        assert_eq!(parts.len(), 3);
-        assert!(parts.iter().all(|part| fits(part, MESSAGE)));
-    }
-
-    #[test]
-    fn a_grapheme_longer_than_a_message_is_cut_at_last() {
-        let zalgo = format!("e{}", "\u{301}".repeat(25));
-        let parts = split(&zalgo, SMALL);
-        assert_eq!(parts.concat(), zalgo);
-        assert!(parts.iter().all(|part| visible_length(part) <= 10));
-    }
-
-    #[test]
-    fn broken_markup_is_split_as_what_is_left_of_it() {
-        let parts = split("<b>a < b and c > d and more", SMALL);
-        assert!(parts.iter().all(|part| fits(part, SMALL)), "{parts:?}");
-        let text: String = parts.iter().map(|part| plain(part)).collect();
-        assert!(text.ends_with("and more"), "{text}");
     }
 }
