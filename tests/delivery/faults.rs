@@ -139,8 +139,9 @@ type End = (usize, bool, i32, usize);
 fn examine(row: &Row, options: &[&str], expected: &[End]) -> Result<(), String> {
     let scratch = Scratch::new("fault");
     let sandbox = Sandbox::start(&scratch, &["--limits", "enforce"]);
-    // Before its body is read it is not known for which chat a request is, and on accept nothing at all.
-    let early = row.fault.get("rst").is_some();
+    // Before its body is read it is not known for which chat a request is, and on accept nothing at all. A port that is
+    // closed is so for everybody.
+    let early = row.fault.get("rst").is_some() || row.fault.get("refuse_ms").is_some();
     let matches = match row.fault["rst"].as_str() {
         Some("on_accept") => json!({}),
         Some(_) => json!({"method": "sendMessage"}),
