@@ -209,7 +209,8 @@ pub fn plain(html: &str) -> String {
     let mut text = String::with_capacity(html.len());
     let mut rest = html;
     while let Some(first) = rest.chars().next() {
-        let looks_like_tag = rest[1.min(rest.len())..].starts_with(|c: char| c == '/' || c.is_ascii_alphabetic());
+        let looks_like_tag =
+            rest.strip_prefix('<').is_some_and(|tag| tag.starts_with(|c: char| c == '/' || c.is_ascii_alphabetic()));
         let length = match first {
             '<' if looks_like_tag => tag_end(rest).unwrap_or(1),
             '&' => {
@@ -257,6 +258,8 @@ mod tests {
             ("</b>x<i>y</i>", "xy"),
             ("x<", "x<"),
             ("1 <2> 3 &gt", "1 <2> 3 >"),
+            // Broken markup and a letter of more than one byte: that was a panic.
+            ("<b>é 😀", "é 😀"),
         ] {
             assert_eq!(plain(html), text, "{html}");
         }

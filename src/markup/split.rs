@@ -111,7 +111,7 @@ impl<'a> Splitter<'a, '_> {
         let mut end = self.units.len();
         for (at, unit) in self.units.iter().enumerate().skip(start.at) {
             // A cut before this unit: everything so far fits.
-            if at > start.at && matches!(unit.kind, Kind::Char(_, true) | Kind::Open) {
+            if at > start.at && unit.kind != Kind::Close && self.is_between_graphemes(at) {
                 match char_of(self.units[at - 1].kind) {
                     Some('\n') => line = Some(at),
                     Some(c) if c.is_whitespace() => word = Some(at),
@@ -154,10 +154,21 @@ impl<'a> Splitter<'a, '_> {
     /// A part does not begin with the blanks at which its predecessor ended: the server would trim them.
     fn skip_blanks(&self, mut cut: Cut<'a>) -> Cut<'a> {
         let skipped = |kind| matches!(kind, Kind::Close) || char_of(kind).is_some_and(char::is_whitespace);
-        while let Some(unit) = self.units.get(cut.at).filter(|unit| skipped(unit.kind)) {
-            cut.pass(unit);
+        let mut end = cut.clone();
+        while let Some(unit) = self.units.get(end.at).filter(|unit| skipped(unit.kind)) {
+            end.pass(unit);
+            // A blank with an accent on it is no blank.
+            if self.is_between_graphemes(end.at) {
+                cut = end.clone();
+            }
         }
         cut
+    }
+
+    /// Whether the next character does not belong to the one before it.
+    fn is_between_graphemes(&self, at: usize) -> bool {
+        let mut rest = self.units[at..].iter();
+        rest.find_map(|unit| if let Kind::Char(_, starts) = unit.kind { Some(starts) } else { None }).unwrap_or(true)
     }
 }
 
