@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use prometheus_telegram::markup::{self, CAPTION, MESSAGE};
-use prometheus_telegram::message::{Changes, Message, Occasion, next};
+use prometheus_telegram::message::{self, Changes, Message, Next, Occasion, Storm};
 use prometheus_telegram::outbox::Waiting;
 use prometheus_telegram::record::{Chat, Format, Record};
 use proptest::prelude::*;
@@ -35,6 +35,18 @@ fn waiting(told: &[Told]) -> Vec<Waiting> {
         Waiting { seq: n as i64, at: if told.late { 0 } else { 7_200_000 }, shown: 0, unsure: 0, record }
     };
     told.iter().enumerate().map(record).collect()
+}
+
+fn next(line: &[Waiting], occasion: &Occasion<'_>) -> Message {
+    match message::next(line, occasion) {
+        Next::Message(message) => *message,
+        Next::Storm { first, alone } => {
+            let at = line.iter().position(|waiting| waiting.seq == first).unwrap();
+            let mut storm = Storm::new(&line[at]);
+            let _ = alone || line[at + 1..].iter().all(|waiting| storm.add(waiting));
+            storm.message(occasion)
+        }
+    }
 }
 
 /// Text or caption, whether it is HTML, and what is in the document.
