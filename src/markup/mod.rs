@@ -6,6 +6,8 @@
 
 mod split;
 
+use crate::sandbox::{self, markup::Mode};
+use crate::text::escape;
 use std::ops::AddAssign;
 
 use unicode_segmentation::UnicodeSegmentation;
@@ -197,8 +199,11 @@ pub fn fits(html: &str, limits: Limits) -> bool {
 
 /// The text itself, or, if its markup is not well-formed, what is left of it as plain text, escaped: so that it spoils
 /// nothing that it is joined with.
+///
+/// Whether it is, the sandbox's parser says, which is held to TDLib's own.
 pub fn well_formed(html: String) -> String {
-    if units(&html).is_some() { html } else { crate::text::escape(&plain(&html)) }
+    let is_fine = units(&html).is_some() && sandbox::markup::parse(&html, Mode::Html).is_ok();
+    if is_fine { html } else { escape(&plain(&html)) }
 }
 
 /// The text without its markup. What is not well-formed loses what looks like a tag.
