@@ -207,8 +207,9 @@ pub fn parse(line: &[u8]) -> Result<Input, Bad> {
     if !map.contains_key("chat") {
         return Err(Bad::Record("no \"chat\"".to_owned()));
     }
+    // What can be read in this way, but not in the other, names a field twice.
     let err = Record::deserialize(&value).err();
-    Err(Bad::Record(err.map_or_else(String::new, |err| err.to_string())))
+    Err(Bad::Record(err.map_or_else(|| "a field stands in it twice".to_owned(), |err| err.to_string())))
 }
 
 fn check(mut record: Record) -> Result<Record, String> {
@@ -267,6 +268,7 @@ mod tests {
             (r#"{"chat":0,"text":"x"}"#, "chat 0 does not exist"),
             (r#"{"chat":"ops","text":"x"}"#, "chat \"ops\" is neither a number nor an @channel"),
             (r#"{"chat":1,"text":"x","v":2}"#, "version 2 of the format is newer than this program"),
+            (r#"{"chat":1,"chat":2,"text":"x"}"#, "a field stands in it twice"),
             (r#"{"v":1,"ack":"12"}"#, "\"ack\" is not a digest of 64 digits"),
         ] {
             assert_eq!(parse(line.as_bytes()), Err(Bad::Record(reason.to_owned())), "{line}");

@@ -141,6 +141,10 @@ impl Api {
         });
         match result {
             Ok((status, body)) => self.read(status, &body),
+            // Only writing meets a broken pipe, and what was not written whole cannot be read whole.
+            Err(ureq::Error::Io(err)) if err.kind() == io::ErrorKind::BrokenPipe => {
+                Answer::NotSent(self.token.redact(&err.to_string()))
+            }
             // The header is read before the first byte of the body is taken, so less than all is surely incomplete.
             Err(err) if outgoing.taken < body.len() => Answer::NotSent(self.shown(&err)),
             Err(err) => Answer::Unanswered(self.shown(&err)),

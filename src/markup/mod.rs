@@ -6,12 +6,12 @@
 
 mod split;
 
-use crate::sandbox::{self, markup::Mode};
-use crate::text::escape;
 use std::ops::AddAssign;
 
 use unicode_segmentation::UnicodeSegmentation;
 
+use crate::sandbox::{self, markup::Mode};
+use crate::text::escape;
 pub use split::{Part, part, split};
 
 /// What one message may hold.

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::record::{Chat, Record};
+use crate::record::{Chat, Format, Record};
 pub use chats::{Frozen, Gone};
 pub use mend::{Failed, Status};
 pub use place::{Lock, default_path};
@@ -297,10 +297,10 @@ impl Outbox {
         let mut rows = statement.query(params![chat])?;
         while let Some(row) = rows.next()? {
             let line = row.get_ref(4)?.as_str()?;
-            // Only what was read as a record came in, so this holds for every row that no hand has changed.
-            let record = serde_json::from_str(line).map_err(|err| {
-                rusqlite::Error::FromSqlConversionFailure(4, rusqlite::types::Type::Text, Box::new(err))
-            })?;
+            // Only what was read as a record came in, so it can be read again, unless a hand or another version changed
+            // it. Then its line is told as it stands: one bad row must not stop everything.
+            let record =
+                serde_json::from_str(line).unwrap_or_else(|_| Record::new(chat.clone(), line.to_owned(), Format::Text));
             let (seq, at, shown, unsure) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
             if !look(Waiting { seq, at, shown, unsure, record }, line.len()) {
                 break;

@@ -1,5 +1,4 @@
 use super::*;
-use crate::record::Format;
 
 struct Scratch(std::path::PathBuf);
 
@@ -253,4 +252,15 @@ fn several_may_make_it_at_once() {
         let openers: Vec<_> = (0..8).map(|_| scope.spawn(|| scratch.open().status().unwrap())).collect();
         openers.into_iter().for_each(|opener| drop(opener.join().unwrap()));
     });
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_told_as_it_stands() {
+    let scratch = Scratch::new("row");
+    let mut outbox = scratch.open();
+    add(&mut outbox, 1, "a", 0);
+    add(&mut outbox, 1, "b", 0);
+    outbox.run("UPDATE queue SET record = 'garbage' WHERE seq = 1", []).unwrap();
+    let waiting = outbox.waiting(&Chat::Id(1), 10, 1000).unwrap();
+    assert_eq!((waiting.len(), waiting[0].record.text.as_str()), (2, "garbage"));
 }

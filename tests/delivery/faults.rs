@@ -139,13 +139,12 @@ type End = (usize, bool, i32, usize);
 fn examine(row: &Row, options: &[&str], expected: &[End]) -> Result<(), String> {
     let scratch = Scratch::new("fault");
     let sandbox = Sandbox::start(&scratch, &["--limits", "enforce"]);
-    // Before its body is read it is not known for which chat a request is, and on accept nothing at all. A port that is
-    // closed is so for everybody.
-    let early = row.fault.get("rst").is_some() || row.fault.get("refuse_ms").is_some();
+    // Before its body is read it is not known for which chat a request is, and on accept nothing at all.
+    let early = row.race;
     let matches = match row.fault["rst"].as_str() {
         Some("on_accept") => json!({}),
-        Some(_) => json!({"method": "sendMessage"}),
-        None => json!({"method": "send*", "chat_id": 1}),
+        Some("after_headers" | "mid_body") => json!({"method": "sendMessage"}),
+        _ => json!({"method": "send*", "chat_id": 1}),
     };
     sandbox.rules(json!({"id": "fault", "match": matches, "times": 1, "do": row.fault}));
     let mut lines = vec![record(1, "the text"), record(2, "another chat")];
