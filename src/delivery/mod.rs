@@ -9,10 +9,11 @@ mod house;
 mod intake;
 mod metrics;
 mod settle;
+mod work;
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -23,11 +24,12 @@ use crate::message::{self, Message, Next, Occasion, Storm};
 use crate::outbox::{Added, Millis, Outbox, Waiting, is_full};
 use crate::pacing::{Limits, Pacing};
 use crate::record::Chat;
-use crate::telegram::{Answer, Api, Call};
+use crate::telegram::Api;
 use chats::Chats;
 pub use intake::{Batch, Item, read};
 pub use metrics::Metrics;
 use settle::Settlement;
+pub use work::Answered;
 
 /// Records that are looked at to find out whether a few messages hold them, and the bytes of their lines.
 const LOOK_AHEAD: usize = 150;
@@ -54,16 +56,6 @@ pub enum Event {
     Answered(Box<Answered>),
     /// Finish what is in flight, and end.
     Terminate,
-}
-
-/// A call that came back.
-#[derive(Debug)]
-pub struct Answered {
-    chat: Chat,
-    /// Absent for a question whether the API works.
-    message: Option<Message>,
-    answer: Answer,
-    took: Duration,
 }
 
 /// What the command line and the configuration decide.
@@ -126,6 +118,11 @@ impl Turn {
     fn is_empty(&self) -> bool {
         self.batches.is_empty() && self.answers.is_empty()
     }
+
+    /// Whether nothing in it bears on other chats, as an outage or a refused token does.
+    fn is_good(&self) -> bool {
+        self.answers.iter().all(|(_, settlement)| matches!(settlement, Settlement::Told(..) | Settlement::Works))
+    }
 }
 
 /// A channel for the events of a delivery. Its bound is what makes a reader wait when the disk is slow.
@@ -156,7 +153,7 @@ impl Delivery {
             thread::Builder::new()
                 .name("telegram".to_owned())
                 .stack_size(512 << 10)
-                .spawn(move || work(&api, &queue, &events))
+                .spawn(move || work::work(&api, &queue, &events))
                 .context("cannot start a thread")?;
         }
         if options.at_most_once {
@@ -197,6 +194,10 @@ impl Delivery {
                 self.gather(events, &mut turn);
             }
             if !turn.is_empty() {
+                // While this turn is written, the others may talk: what is due for them does not depend on it.
+                if full.is_none() && turn.is_good() {
+                    self.dispatch_unless_ending()?;
+                }
                 match self.commit(&mut turn) {
                     Ok(()) => {
                         if let Some(since) = full.take() {
@@ -220,14 +221,19 @@ impl Delivery {
                 housekeeping = Instant::now();
                 self.keep_house();
             }
-            if self.stop.is_none() && !self.terminated {
-                self.dispatch().context("cannot read the outbox")?;
-            }
+            self.dispatch_unless_ending()?;
             self.observe();
             if let Some(end) = self.end()? {
                 return Ok(end);
             }
         }
+    }
+
+    fn dispatch_unless_ending(&mut self) -> anyhow::Result<()> {
+        if self.stop.is_some() || self.terminated {
+            return Ok(());
+        }
+        self.dispatch().context("cannot read the outbox")
     }
 
     /// Waits for the next event or the next due message, and takes what else has come.
@@ -419,20 +425,5 @@ impl Delivery {
             }
         })?;
         Ok(storm.map(|storm| storm.message(&occasion)))
-    }
-}
-
-/// One of the threads that talk to Telegram.
-fn work(api: &Api, queue: &Mutex<Receiver<(Chat, Option<Message>)>>, events: &SyncSender<Event>) {
-    loop {
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((chat, message)) = job else { return };
-        let question = Call { method: "getMe", parameters: serde_json::json!({}), file: None };
-        let start = Instant::now();
-        let answer = api.call(message.as_ref().map_or(&question, |message| &message.call));
-        let answered = Answered { chat, message, answer, took: start.elapsed() };
-        if events.send(Event::Answered(Box::new(answered))).is_err() {
-            return;
-        }
     }
 }
