@@ -35,7 +35,7 @@ Options:
       --ack SOCKET         tell am-recv which webhooks are on disk
       --repeat-after TIME  tell an alert again that was told so long ago (4h);
                            without it Alertmanager's reminders are not told
-      --remember TIME      forget what was told so long ago  [default: 30d]
+      --remember TIME      forget what was told or failed before  [default: 30d]
       --timeout SECS       after stdin has ended, give up then; the rest stays
                            in the outbox
       --at-most-once       never send a second time what may have arrived
