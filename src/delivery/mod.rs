@@ -12,8 +12,8 @@ mod settle;
 mod work;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -30,6 +30,7 @@ pub use intake::{Batch, Item, read};
 pub use metrics::Metrics;
 use settle::Settlement;
 pub use work::Answered;
+use work::Workers;
 
 /// Records that are looked at to find out whether a few messages hold them, and the bytes of their lines.
 const LOOK_AHEAD: usize = 150;
@@ -94,7 +95,7 @@ pub struct Delivery {
     metrics: Arc<Metrics>,
     pacing: Pacing,
     chats: Chats,
-    jobs: SyncSender<(Chat, Option<Message>)>,
+    workers: Workers,
     in_flight: usize,
     outage: settle::Outage,
     failed: u64,
@@ -137,7 +138,7 @@ pub fn now() -> Millis {
 }
 
 impl Delivery {
-    /// Starts the threads that talk to Telegram. Their answers come back through `events`.
+    /// Reads the outbox. What Telegram answers will come through `events`.
     pub fn new(
         mut outbox: Outbox,
         api: Api,
@@ -146,16 +147,7 @@ impl Delivery {
         metrics: Arc<Metrics>,
         events: SyncSender<Event>,
     ) -> anyhow::Result<Self> {
-        let (jobs, queue) = sync_channel(options.connections);
-        let queue = Arc::new(Mutex::new(queue));
-        for _ in 0..options.connections {
-            let (api, queue, events) = (api.clone(), queue.clone(), events.clone());
-            thread::Builder::new()
-                .name("telegram".to_owned())
-                .stack_size(512 << 10)
-                .spawn(move || work::work(&api, &queue, &events))
-                .context("cannot start a thread")?;
-        }
+        let workers = Workers::new(api, options.connections, events);
         if options.at_most_once {
             outbox.transaction(|outbox| outbox.set_unsure_aside(now())).context("cannot write the outbox")?;
         }
@@ -171,7 +163,7 @@ impl Delivery {
             metrics,
             pacing,
             chats,
-            jobs,
+            workers,
             in_flight: 0,
             outage: settle::Outage::default(),
             failed: 0,
@@ -233,7 +225,7 @@ impl Delivery {
         if self.stop.is_some() || self.terminated {
             return Ok(());
         }
-        self.dispatch().context("cannot read the outbox")
+        self.dispatch()
     }
 
     /// Waits for the next event or the next due message, and takes what else has come.
@@ -337,7 +329,7 @@ impl Delivery {
     }
 
     /// Hands out what is due, as far as the limits and the connections allow.
-    fn dispatch(&mut self) -> crate::outbox::Result<()> {
+    fn dispatch(&mut self) -> anyhow::Result<()> {
         let mut outgoing: VecDeque<(Chat, Option<Message>)> = VecDeque::new();
         while self.in_flight + outgoing.len() < self.calls_at_a_time() {
             let now = Instant::now();
@@ -356,7 +348,7 @@ impl Delivery {
             let message = match self.chats.is_suspect(&chat) {
                 true => None,
                 // Nothing when somebody emptied the outbox by hand.
-                false => match self.compose(&chat)? {
+                false => match self.compose(&chat).context("cannot read the outbox")? {
                     Some(message) => Some(message),
                     None => continue,
                 },
@@ -373,13 +365,12 @@ impl Delivery {
                     self.take_back(outgoing, &err);
                     return Ok(());
                 }
-                result => result?,
+                result => result.context("cannot write the outbox")?,
             }
         }
         for job in outgoing {
             self.in_flight += 1;
-            // As many jobs fit into the channel as there are threads.
-            let _ = self.jobs.send(job);
+            self.workers.give(job, self.in_flight).context("cannot start a thread")?;
         }
         Ok(())
     }

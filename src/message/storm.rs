@@ -21,7 +21,7 @@ const COUNTED: usize = 1000;
 const SHOWN: usize = 5;
 
 /// The text of a document; what does not fit is in the next one. A person searches it on a phone.
-const DOCUMENT: usize = 512 << 10;
+const DOCUMENT: usize = 256 << 10;
 
 /// What waits, as far as one document holds it; the records themselves are not kept.
 pub struct Storm {
