@@ -194,17 +194,26 @@ fn shown_name(alert: &Alert) -> &str {
     if alert.name().is_empty() { "alert without a name" } else { alert.name() }
 }
 
-/// Tells status and severity before a word is read.
+/// Severities by the names that people give them, worst first; what is not known comes before what can wait.
+const SEVERITIES: [(&str, &[&str]); 4] = [
+    ("🔴", &["critical", "crit", "page", "emergency", "disaster", "fatal", "error", "high", "p1"]),
+    ("🔥", &[]),
+    ("🟠", &["warning", "warn", "average", "medium", "p2", "p3"]),
+    ("🔵", &["info", "information", "none", "low", "notice", "p4", "p5"]),
+];
+
+/// A sign for status and severity, which tells before a word is read, and its rank: 0 is the worst.
+pub fn sign(severity: &str, is_resolved: bool) -> (&'static str, usize) {
+    if is_resolved {
+        return ("✅", SEVERITIES.len());
+    }
+    let rank = SEVERITIES.iter().position(|(_, names)| names.iter().any(|name| name.eq_ignore_ascii_case(severity)));
+    let rank = rank.unwrap_or(1);
+    (SEVERITIES[rank].0, rank)
+}
+
 fn icon(alert: &Alert) -> &'static str {
-    if alert.status == Status::Resolved {
-        return "✅";
-    }
-    match alert.severity().to_ascii_lowercase().as_str() {
-        "critical" | "crit" | "page" | "emergency" | "disaster" | "fatal" | "error" | "high" | "p1" => "🔴",
-        "warning" | "warn" | "average" | "medium" | "p2" | "p3" => "🟠",
-        "info" | "information" | "none" | "low" | "notice" | "p4" | "p5" => "🔵",
-        _ => "🔥",
-    }
+    sign(alert.severity(), alert.status == Status::Resolved).0
 }
 
 /// One line that stands for an alert in a summary.

@@ -1,6 +1,7 @@
 //! A storm as one message: counted for a person who has ten seconds, with the whole list as a document. Records go
 //! through one by one, so a storm of any size takes the memory of its document.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use crate::markup::{self, CAPTION, plain};
 use crate::outbox::Millis;
 use crate::record::Record;
 use crate::telegram::{Call, File};
-use crate::text::{duration, escape};
+use crate::text::{duration, escape, sign};
 
 /// Kinds of alerts that the summary names, and kinds that are told apart at all.
 const NAMED: usize = 6;
@@ -33,7 +34,7 @@ pub struct Storm {
     resolved: usize,
     oldest: Millis,
     newest: Millis,
-    kinds: HashMap<String, usize>,
+    kinds: HashMap<Kind, usize>,
     titles: Vec<String>,
     document: String,
 }
@@ -114,7 +115,7 @@ impl Storm {
         Message { seqs: self.seqs, part: None, storm: true, sendings: self.unsure, id: self.id, call }
     }
 
-    /// How many of what, most frequent first, then the first titles as far as they fit into a caption.
+    /// How many of what, worst first, then the first titles as far as they fit into a caption.
     fn summary(&self, occasion: &Occasion<'_>) -> String {
         let records = self.seqs.len();
         let head = head_of(self.unsure > 0, self.oldest, records, occasion);
@@ -127,11 +128,11 @@ impl Storm {
             (0, resolved) => format!("✅ {resolved} resolved\n"),
             (firing, resolved) => format!("🔥 {firing} firing · ✅ {resolved} resolved\n"),
         });
-        let mut kinds: Vec<(&str, usize)> = self.kinds.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
-        kinds.sort_by_key(|(kind, n)| (std::cmp::Reverse(*n), *kind));
+        let mut kinds: Vec<(&Kind, usize)> = self.kinds.iter().map(|(kind, n)| (kind, *n)).collect();
+        kinds.sort_by_key(|(kind, n)| (kind.rank, Reverse(*n), &kind.name));
         text.push('\n');
         for (kind, n) in kinds.iter().take(NAMED) {
-            text.push_str(&format!("<b>{n}×</b> {}\n", escape(kind)));
+            text.push_str(&format!("{} <b>{n}×</b> {}\n", kind.sign, escape(&kind.name)));
         }
         if kinds.len() > NAMED {
             let named: usize = kinds[..NAMED].iter().map(|(_, n)| n).sum();
@@ -170,15 +171,22 @@ impl Storm {
     }
 }
 
-fn kind(record: &Record) -> String {
+/// What is counted together: worst first in the summary.
+#[derive(PartialEq, Eq, Hash)]
+struct Kind {
+    rank: usize,
+    sign: &'static str,
+    name: String,
+}
+
+fn kind(record: &Record) -> Kind {
     let value = |name: &str| record.count_by.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    let mut kind = value("alertname").unwrap_or("other messages").to_owned();
-    if let Some(severity) = value("severity") {
-        kind.push_str(&format!(" · {severity}"));
-    }
-    if is_resolved(record) {
-        kind.push_str(" · resolved");
+    let severity = value("severity").unwrap_or_default();
+    let (sign, rank) = sign(severity, is_resolved(record));
+    let mut name = value("alertname").unwrap_or("other messages").to_owned();
+    if !severity.is_empty() {
+        name.push_str(&format!(" · {severity}"));
     }
     // One name must not fill the caption.
-    kind.chars().take(80).collect()
+    Kind { rank, sign, name: name.chars().take(80).collect() }
 }

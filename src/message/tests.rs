@@ -253,7 +253,8 @@ fn a_storm_is_one_document_with_everything_in_it() {
     assert_eq!(message.call.method, "sendDocument");
     let caption = text(&message);
     assert!(caption.starts_with("⛈ <b>300 alerts</b> at once\n🔥 300 firing\n"), "{caption}");
-    assert!(caption.contains("<b>200×</b> HighCPU · page\n<b>100×</b> InstanceDown · page\n"), "{caption}");
+    let counted = "🔴 <b>200×</b> HighCPU · page\n🔴 <b>100×</b> InstanceDown · page\n";
+    assert!(caption.contains(counted), "{caption}");
     assert!(fits(caption, CAPTION));
     let document = String::from_utf8(message.call.file.unwrap().bytes).unwrap();
     for n in 0..300 {
@@ -299,4 +300,24 @@ fn a_title_cannot_make_the_caption_too_long() {
         .collect();
     let message = make(&run, 600_000, &Changes::default());
     assert!(fits(text(&message), CAPTION), "{}", text(&message));
+}
+
+#[test]
+fn the_summary_counts_the_worst_first() {
+    let run: Vec<Waiting> = [("Info", "info", 30), ("Disk", "warning", 20), ("Odd", "", 5), ("Down", "critical", 2)]
+        .into_iter()
+        .flat_map(|(name, severity, n)| std::iter::repeat_n((name, severity), n))
+        .enumerate()
+        .map(|(n, (name, severity))| {
+            let mut alert = alert(n as i64, name, if n == 0 { "resolved" } else { "firing" });
+            alert.record.about = None;
+            alert.record.text = "z".repeat(400);
+            alert.record.count_by.insert("severity".into(), severity.into());
+            alert
+        })
+        .collect();
+    let message = make(&run, 0, &Changes::default());
+    let kinds = "🔴 <b>2×</b> Down · critical\n🔥 <b>5×</b> Odd\n🟠 <b>20×</b> Disk · warning\n\
+        🔵 <b>29×</b> Info · info\n✅ <b>1×</b> Info · info\n";
+    assert!(text(&message).contains(kinds), "{}", text(&message));
 }
