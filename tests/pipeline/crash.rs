@@ -34,6 +34,40 @@ fn insist(url: &str, body: &str, over: &AtomicBool) {
     }
 }
 
+/// Sends all alerts from several senders, and meanwhile does something to the tools.
+fn under_load(url: &str, pause: Duration, disturb: impl FnOnce()) {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let over = &over;
+        let senders: Vec<_> = (0..SENDERS)
+            .map(|sender| {
+                scope.spawn(move || {
+                    for n in (sender..ALERTS).step_by(SENDERS) {
+                        insist(url, &webhook(&[&format!("Alert{n}x")]), over);
+                        thread::sleep(pause);
+                    }
+                })
+            })
+            .collect();
+        // Senders whose tools are not there any more must not insist for ever.
+        let end = EndOf(over);
+        disturb();
+        let start = Instant::now();
+        while senders.iter().any(|sender| !sender.is_finished()) && start.elapsed() < 2 * PATIENCE {
+            thread::sleep(Duration::from_millis(20));
+        }
+        drop(end);
+    });
+}
+
+struct EndOf<'a>(&'a AtomicBool);
+
+impl Drop for EndOf<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// What a chat was told: how often each alert, and how many messages told again what was told before.
 struct Told {
     times: HashMap<usize, usize>,
@@ -82,21 +116,9 @@ fn nothing_is_lost_when_the_tools_are_killed_one_by_one_with_fifos_held_open() {
     let port = free_port();
     let mut tools: Vec<Process> = (0..3).map(|tool| held.start(&scratch, &sandbox, port, tool)).collect();
     let url = format!("http://127.0.0.1:{port}/");
-    let over = AtomicBool::new(false);
     let mut random = Random(20_261_122);
     let mut kills = 0;
-    thread::scope(|scope| {
-        let senders: Vec<_> = (0..SENDERS)
-            .map(|sender| {
-                let (url, over) = (&url, &over);
-                scope.spawn(move || {
-                    for n in (sender..ALERTS).step_by(SENDERS) {
-                        insist(url, &webhook(&[&format!("Alert{n}x")]), over);
-                        thread::sleep(Duration::from_millis(10));
-                    }
-                })
-            })
-            .collect();
+    under_load(&url, Duration::from_millis(10), || {
         for _ in 0..KILLS {
             thread::sleep(Duration::from_millis(20 + random.below(250)));
             // tg-send is where most can go wrong.
@@ -105,11 +127,6 @@ fn nothing_is_lost_when_the_tools_are_killed_one_by_one_with_fifos_held_open() {
             kills += usize::from(tool == 2);
             thread::sleep(Duration::from_millis(random.below(60)));
             tools[tool] = held.start(&scratch, &sandbox, port, tool);
-        }
-        let start = Instant::now();
-        while senders.iter().any(|sender| !sender.is_finished()) {
-            over.store(start.elapsed() > 2 * PATIENCE, Ordering::SeqCst);
-            thread::sleep(Duration::from_millis(20));
         }
     });
     check(&sandbox, &scratch, kills);
@@ -126,21 +143,9 @@ fn nothing_is_lost_when_one_is_killed_and_the_whole_pipe_is_restarted_as_a_shell
         || Pipeline::with(&scratch, &mut tg_send(&scratch, &sandbox), &["-p", &port, "--ack-timeout", "2"], true);
     let mut pipeline = Some(start());
     let url = format!("http://127.0.0.1:{port}/");
-    let over = AtomicBool::new(false);
     let mut random = Random(7);
     let mut kills = 0;
-    thread::scope(|scope| {
-        let senders: Vec<_> = (0..SENDERS)
-            .map(|sender| {
-                let (url, over) = (&url, &over);
-                scope.spawn(move || {
-                    for n in (sender..ALERTS).step_by(SENDERS) {
-                        insist(url, &webhook(&[&format!("Alert{n}x")]), over);
-                        thread::sleep(Duration::from_millis(5));
-                    }
-                })
-            })
-            .collect();
+    under_load(&url, Duration::from_millis(5), || {
         for _ in 0..KILLS / 2 {
             thread::sleep(Duration::from_millis(50 + random.below(300)));
             let mut tools = pipeline.take().unwrap();
@@ -153,11 +158,6 @@ fn nothing_is_lost_when_one_is_killed_and_the_whole_pipe_is_restarted_as_a_shell
             drop(tools);
             kills += 1;
             pipeline = Some(start());
-        }
-        let start = Instant::now();
-        while senders.iter().any(|sender| !sender.is_finished()) {
-            over.store(start.elapsed() > 2 * PATIENCE, Ordering::SeqCst);
-            thread::sleep(Duration::from_millis(20));
         }
     });
     check(&sandbox, &scratch, kills);
