@@ -137,6 +137,14 @@ pub fn now() -> Millis {
     Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
 
+/// Takes `first`, and what else has come as long as `take` wants more. Nothing is received that is not taken.
+fn drain<T>(events: &Receiver<T>, first: T, mut take: impl FnMut(T) -> bool) {
+    let mut next = Some(first);
+    while let Some(event) = next {
+        next = if take(event) { events.try_recv().ok() } else { None };
+    }
+}
+
 impl Delivery {
     /// Reads the outbox. What Telegram answers will come through `events`.
     pub fn new(
@@ -230,15 +238,15 @@ impl Delivery {
 
     /// Waits for the next event or the next due message, and takes what else has come.
     fn gather(&mut self, events: &Receiver<Event>, turn: &mut Turn) {
-        let mut next = match events.recv_timeout(self.patience()) {
+        let first = match events.recv_timeout(self.patience()) {
             Ok(event) => event,
             Err(RecvTimeoutError::Timeout) => return,
             // Senders live in the threads of this very delivery.
             Err(RecvTimeoutError::Disconnected) => Event::Terminate,
         };
-        let mut bytes = 0;
-        for _ in 0..EVENTS_A_TURN {
-            match next {
+        let (mut count, mut bytes) = (0, 0);
+        drain(events, first, |event| {
+            match event {
                 Event::Intake(batch) => {
                     bytes += batch.bytes();
                     turn.batches.push(batch);
@@ -254,14 +262,9 @@ impl Delivery {
                 }
                 Event::Terminate => self.terminated = true,
             }
-            if bytes > BYTES_A_TURN {
-                break;
-            }
-            match events.try_recv() {
-                Ok(event) => next = event,
-                Err(_) => break,
-            }
-        }
+            count += 1;
+            count < EVENTS_A_TURN && bytes <= BYTES_A_TURN
+        });
     }
 
     fn patience(&self) -> Duration {
@@ -416,5 +419,28 @@ impl Delivery {
             }
         })?;
         Ok(storm.map(|storm| storm.message(&occasion)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A turn once received one event more than it took: a record without an ack, or an answer, was gone.
+    #[test]
+    fn turns_take_every_event_once() {
+        let (send, receive) = sync_channel(100);
+        (0..100).for_each(|n| send.send(n).unwrap());
+        let mut taken = Vec::new();
+        while let Ok(first) = receive.try_recv() {
+            let mut count = 0;
+            drain(&receive, first, |event| {
+                taken.push(event);
+                count += 1;
+                count < 7
+            });
+            assert!(count <= 7);
+        }
+        assert_eq!(taken, Vec::from_iter(0..100));
     }
 }

@@ -167,3 +167,16 @@ fn runs_that_follow_each_other_keep_the_pace_together() {
     assert_eq!(sandbox.texts(1), ["note 0", "note 1", "note 2"]);
     assert_eq!(sandbox.violations(), []);
 }
+
+/// More answers at once than a turn takes: one of them was lost, and the run never ended.
+#[test]
+fn many_connections_lose_no_answer() {
+    let scratch = Scratch::new("connections");
+    let sandbox = Sandbox::start(&scratch, &["--limits", "off"]);
+    let lines: String = (1..=6000).map(|chat| format!("{}\n", record(chat, "hello"))).collect();
+    let mut command = tg_send(&scratch, &sandbox);
+    command.args(["--limits", "0/0/0", "--connections", "64", "--timeout", "60"]);
+    let output = run(&mut command, lines.as_bytes());
+    assert_eq!(output.code, Some(0), "{:.2000}", output.stderr);
+    assert_eq!(output.stderr.matches(": sent ").count(), 6000);
+}
