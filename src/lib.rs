@@ -14,6 +14,7 @@ pub mod cli;
 pub mod config;
 pub mod delivery;
 pub mod desk;
+pub mod disk;
 pub mod fd;
 pub mod grafana;
 pub mod http;

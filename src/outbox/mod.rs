@@ -25,7 +25,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::record::{Chat, Format, Record};
 pub use chats::{Frozen, Gone};
 pub use mend::{Failed, Status};
-pub use place::{Lock, default_path};
+pub use place::default_path;
 
 /// Errors are SQLite's; disk full and the like are found by [`is_full`].
 pub type Result<T> = rusqlite::Result<T>;

@@ -1,36 +1,6 @@
-//! Where the outbox is, and who works on it.
+//! Where the outbox is.
 
-use std::fs::{File, TryLockError};
-use std::io;
-use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
-
-/// Held by the one process that delivers from an outbox; the kernel gives it back when that process ends, however.
-#[derive(Debug)]
-pub struct Lock {
-    _file: File,
-}
-
-impl Lock {
-    /// Waits for the lock, for ever without a `patience`; nothing when it was not to be had.
-    pub fn take(outbox: &Path, patience: Option<Duration>) -> io::Result<Option<Self>> {
-        let mut path = outbox.as_os_str().to_owned();
-        path.push(".lock");
-        let file = File::options().append(true).create(true).open(&path)?;
-        let start = Instant::now();
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(Lock { _file: file })),
-                Err(TryLockError::Error(err)) => return Err(err),
-                Err(TryLockError::WouldBlock) if patience.is_some_and(|patience| start.elapsed() >= patience) => {
-                    return Ok(None);
-                }
-                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(50)),
-            }
-        }
-    }
-}
+use std::path::PathBuf;
 
 /// `outbox.db` in `$STATE_DIRECTORY` (systemd), else in the XDG state directory, which is made.
 pub fn default_path() -> Result<PathBuf, String> {

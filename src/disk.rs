@@ -1,0 +1,178 @@
+//! Files that several processes share: locked by one at a time, and replaced as a whole, so that a reader, or whoever
+//! starts after a kill, sees the old state or the new one and nothing between.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A new file: for its owner to change, for its group to read, as far as the umask lets.
+const NEW_MODE: u32 = 0o640;
+
+/// Links that are followed from one to the next, as Linux does (path_resolution(7)).
+const LINKS: usize = 40;
+
+/// Held by one process; the kernel gives it back when that process ends, however.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Locks `<path>.lock`, which stays there: a lock on the file itself would be lost when it is replaced. Waits for
+    /// ever without a `patience`; nothing when the lock was not to be had.
+    pub fn take(path: &Path, patience: Option<Duration>) -> io::Result<Option<Self>> {
+        let file = File::options().append(true).create(true).open(beside(path, ".lock"))?;
+        let start = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Lock { _file: file })),
+                Err(TryLockError::Error(err)) => return Err(err),
+                Err(TryLockError::WouldBlock) if patience.is_some_and(|patience| start.elapsed() >= patience) => {
+                    return Ok(None);
+                }
+                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// What tells one state of a file from another without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    modified: (i64, i64),
+    size: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    /// Of a file that was looked at.
+    pub fn of(meta: &fs::Metadata) -> Self {
+        Stamp { modified: (meta.mtime(), meta.mtime_nsec()), size: meta.len(), inode: meta.ino() }
+    }
+
+    /// Of the file at this path, where there is one.
+    pub fn at(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().map(|meta| Stamp::of(&meta))
+    }
+}
+
+/// The file that a path means: where there is a symbolic link the one that it points to, also when that is not there.
+pub fn target(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let Ok(link) = fs::read_link(&path) else { break };
+        path = path.parent().map_or(link.clone(), |folder| folder.join(&link));
+    }
+    path
+}
+
+/// A new state of a file, written beside it and not yet in its place.
+#[derive(Debug)]
+pub struct Draft {
+    path: PathBuf,
+    draft: PathBuf,
+}
+
+impl Draft {
+    /// Writes `<path>.new` with the mode, and as far as that is allowed the owner, of the file at `path`; on disk when
+    /// this returns. Only one process at a time may do so. `path` should not be a link, see [`target`].
+    pub fn write(path: &Path, contents: &[u8]) -> io::Result<Self> {
+        let draft = beside(path, ".new");
+        // A killed predecessor left it; and what is made anew cannot be somebody's link to elsewhere.
+        match fs::remove_file(&draft) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(NEW_MODE).open(&draft)?;
+        let written = like(path, &file).and_then(|()| file.write_all(contents)).and_then(|()| file.sync_all());
+        let draft = Draft { path: path.to_owned(), draft };
+        written.map(|()| draft)
+    }
+
+    /// Puts it in place, in one step, and makes that durable.
+    pub fn place(self) -> io::Result<()> {
+        fs::rename(&self.draft, &self.path)?;
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // After `place` there is nothing to remove.
+        let _ = fs::remove_file(&self.draft);
+    }
+}
+
+fn like(path: &Path, file: &File) -> io::Result<()> {
+    let Ok(old) = fs::metadata(path) else { return Ok(()) };
+    // Only root may give a file away; a group one is in may be given by anybody.
+    if fchown(file, Some(old.uid()), Some(old.gid())).is_err() {
+        let _ = fchown(file, None, Some(old.gid()));
+    }
+    file.set_permissions(old.permissions())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("prometheus-telegram-disk-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_file_is_replaced_with_its_mode_and_without_litter() {
+        let folder = folder("replace");
+        let path = folder.join("file");
+        Draft::write(&path, b"one").unwrap().place().unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o137, 0, "nobody else can read it");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
+        fs::write(folder.join("file.new"), "left by one that was killed").unwrap();
+        let draft = Draft::write(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        draft.place().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o604);
+        drop(Draft::write(&path, b"three").unwrap());
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn links_are_followed_also_to_what_is_not_there() {
+        let folder = folder("links");
+        symlink("deep/b", folder.join("a")).unwrap();
+        fs::create_dir(folder.join("deep")).unwrap();
+        symlink("c", folder.join("deep/b")).unwrap();
+        assert_eq!(target(&folder.join("a")), folder.join("deep/c"));
+        assert_eq!(target(Path::new("plain")), Path::new("plain"));
+        symlink("circle", folder.join("circle")).unwrap();
+        target(&folder.join("circle"));
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_lock_is_waited_for_no_longer_than_said() {
+        let folder = folder("lock");
+        let path = folder.join("file");
+        let held = Lock::take(&path, None).unwrap().unwrap();
+        assert!(Lock::take(&path, Some(Duration::from_millis(50))).unwrap().is_none());
+        drop(held);
+        assert!(Lock::take(&path, Some(Duration::ZERO)).unwrap().is_some());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
