@@ -27,6 +27,7 @@ pub mod message;
 pub mod metrics;
 pub mod outbox;
 pub mod pacing;
+pub mod pattern;
 pub mod progress;
 pub mod record;
 pub mod recv;

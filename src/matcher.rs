@@ -3,128 +3,197 @@
 //! The grammar is that of Alertmanager's `pkg/labels/parse.go` (the classic one), the meaning that of its routes: a
 //! label that is not there is empty, regular expressions are anchored, and all matchers of a set must hold.
 
-use regex::{Regex, RegexBuilder};
+use std::fmt;
+
+use regex::Regex;
 
 use crate::alert::Labels;
+use crate::pattern::{LONGEST, Mistake, PatternError, compile_anchored};
 
-/// A regular expression of a user may use this much compiled, and this much while searching: bytes.
-const REGEX_SIZE: usize = 1 << 20;
-const REGEX_CACHE: usize = 1 << 17;
-
-/// Compiles a pattern that somebody typed. The engine is linear in the text; the limits bound the memory.
-pub fn user_regex(pattern: &str, case_insensitive: bool) -> Result<Regex, String> {
-    RegexBuilder::new(pattern)
-        .case_insensitive(case_insensitive)
-        .size_limit(REGEX_SIZE)
-        .dfa_size_limit(REGEX_CACHE)
-        .build()
-        .map_err(|err| match err {
-            regex::Error::CompiledTooBig(_) => "the pattern is too large when compiled".to_owned(),
-            other => {
-                // The last line of regex's drawing is the reason; the lines above it show the place.
-                let text = other.to_string();
-                text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-            }
-        })
-}
-
-/// All of these must hold.
+/// All of these must hold. Displayed in one form for all that mean the same: sorted, without repetitions, values quoted.
 #[derive(Debug)]
 pub struct Matchers(Vec<Matcher>);
 
 #[derive(Debug)]
 struct Matcher {
     name: String,
-    test: Test,
-    negated: bool,
+    sign: Sign,
+    value: String,
+    /// Where the sign asks for one.
+    regex: Option<Regex>,
 }
 
-#[derive(Debug)]
-enum Test {
-    Equal(String),
-    Regex(Regex),
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Sign {
+    Equal,
+    NotEqual,
+    Like,
+    NotLike,
 }
+
+/// The longer ones first, as they must be looked for.
+const SIGNS: [(&str, Sign); 4] =
+    [("=~", Sign::Like), ("!~", Sign::NotLike), ("!=", Sign::NotEqual), ("=", Sign::Equal)];
 
 impl Matchers {
     /// Reads a set of matchers; the error says what was found where.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let mut input = text.trim();
-        if let Some(inner) = input.strip_prefix('{') {
-            input = inner.strip_suffix('}').ok_or("a \"{\" without its \"}\"")?;
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        if text.chars().nth(LONGEST).is_some() {
+            let reason = format!("the matchers are longer than {LONGEST} characters");
+            return Err(PatternError::new(LONGEST, Mistake::TooLong, reason));
         }
-        let mut matchers = Vec::new();
-        let mut rest = input.trim_start();
-        while !rest.is_empty() {
-            let (matcher, after) = one(rest)?;
-            matchers.push(matcher);
-            rest = after.trim_start();
-            if let Some(after) = rest.strip_prefix(',') {
-                rest = after.trim_start();
-            } else if !rest.is_empty() {
-                return Err(format!("expected \",\" before {rest:?}"));
+        let mut input = Input { text, at: 0, end: text.trim_end().len() };
+        input.skip_blanks();
+        if input.rest().starts_with('{') {
+            if !input.rest().ends_with('}') {
+                return Err(input.wrong("a \"{\" without its \"}\""));
             }
+            input.at += 1;
+            input.end -= 1;
         }
-        if matchers.is_empty() { Err("no matcher in it".to_owned()) } else { Ok(Matchers(matchers)) }
+        input.skip_blanks();
+        let mut matchers = Vec::new();
+        while !input.rest().is_empty() {
+            matchers.push(input.matcher()?);
+            input.skip_blanks();
+            if !input.take(",") && !input.rest().is_empty() {
+                return Err(input.wrong(format!("expected \",\" before {:?}", input.rest())));
+            }
+            input.skip_blanks();
+        }
+        if matchers.is_empty() {
+            return Err(PatternError::new(None, Mistake::Empty, "no matcher in it"));
+        }
+        let order = |matcher: &Matcher| (matcher.name.clone(), matcher.sign, matcher.value.clone());
+        matchers.sort_by_key(order);
+        matchers.dedup_by_key(|matcher| order(matcher));
+        Ok(Matchers(matchers))
     }
 
     /// Whether all hold.
     pub fn hold(&self, labels: &Labels) -> bool {
         self.0.iter().all(|matcher| {
             let value = labels.get(&matcher.name).map_or("", String::as_str);
-            matcher.negated
-                != match &matcher.test {
-                    Test::Equal(wanted) => value == wanted,
-                    Test::Regex(regex) => regex.is_match(value),
-                }
+            let fits = matcher.regex.as_ref().map_or(value == matcher.value, |regex| regex.is_match(value));
+            fits != matches!(matcher.sign, Sign::NotEqual | Sign::NotLike)
         })
     }
 }
 
-fn one(text: &str) -> Result<(Matcher, &str), String> {
-    let (name, rest) = match text.strip_prefix('"') {
-        Some(_) => quoted(text)?,
-        None => {
-            let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':')).unwrap_or(text.len());
-            (text[..end].to_owned(), &text[end..])
+impl fmt::Display for Matchers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, matcher) in self.0.iter().enumerate() {
+            let comma = if n > 0 { ", " } else { "" };
+            let sign = SIGNS.iter().find(|(_, sign)| *sign == matcher.sign).map_or("=", |(text, _)| text);
+            let name = &matcher.name;
+            let is_plain = !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(in_name);
+            let name = if is_plain { name.clone() } else { in_quotes(name) };
+            write!(f, "{comma}{name}{sign}{}", in_quotes(&matcher.value))?;
         }
-    };
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err(format!("expected the name of a label before {text:?}"));
+        Ok(())
     }
-    let rest = rest.trim_start();
-    let operators = [("=~", true, false), ("!~", true, true), ("!=", false, true), ("=", false, false)];
-    let Some((operator, is_regex, negated)) = operators.into_iter().find(|(sign, ..)| rest.starts_with(sign)) else {
-        return Err(format!("expected =, !=, =~ or !~ after \"{name}\""));
-    };
-    let rest = rest[operator.len()..].trim_start();
-    let (value, rest) = if rest.starts_with('"') {
-        quoted(rest)?
-    } else {
-        let end = rest.find(',').unwrap_or(rest.len());
-        (rest[..end].trim_end().to_owned(), &rest[end..])
-    };
-    let test = if is_regex { Test::Regex(user_regex(&format!("^(?:{value})$"), false)?) } else { Test::Equal(value) };
-    Ok((Matcher { name, test, negated }, rest))
 }
 
-/// A double-quoted text with the escapes `\"`, `\\` and `\n`; any other backslash stays, as in Alertmanager.
-fn quoted(text: &str) -> Result<(String, &str), String> {
-    let mut value = String::new();
-    let mut chars = text.char_indices().skip(1);
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' => return Ok((value, &text[at + 1..])),
-            '\\' => match chars.next() {
-                Some((_, '"')) => value.push('"'),
-                Some((_, '\\')) => value.push('\\'),
-                Some((_, 'n')) => value.push('\n'),
-                Some((_, other)) => value.extend(['\\', other]),
-                None => break,
-            },
-            c => value.push(c),
-        }
+fn in_quotes(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n"))
+}
+
+fn in_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == ':'
+}
+
+/// What is still to be read: the bytes from `at` to `end`.
+struct Input<'a> {
+    text: &'a str,
+    at: usize,
+    end: usize,
+}
+
+impl<'a> Input<'a> {
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..self.end).unwrap_or_default()
     }
-    Err(format!("a quote is not closed in {text:?}"))
+
+    fn skip_blanks(&mut self) {
+        self.at += self.rest().len() - self.rest().trim_start().len();
+    }
+
+    fn take(&mut self, part: &str) -> bool {
+        let is_there = self.rest().starts_with(part);
+        self.at += if is_there { part.len() } else { 0 };
+        is_there
+    }
+
+    /// An error at this place.
+    fn wrong(&self, reason: impl Into<String>) -> PatternError {
+        PatternError::new(self.text[..self.at].chars().count(), Mistake::Syntax, reason)
+    }
+
+    fn matcher(&mut self) -> Result<Matcher, PatternError> {
+        let start = self.at;
+        let name = if self.rest().starts_with('"') {
+            self.quoted()?.0
+        } else {
+            let name = self.rest().split(|c| !in_name(c)).next().unwrap_or_default();
+            if name.starts_with(|c: char| c.is_ascii_digit()) {
+                return Err(self.wrong(format!("expected the name of a label before {:?}", self.rest())));
+            }
+            self.at += name.len();
+            name.to_owned()
+        };
+        if name.is_empty() {
+            self.at = start;
+            return Err(self.wrong(format!("expected the name of a label before {:?}", self.rest())));
+        }
+        self.skip_blanks();
+        let Some((_, sign)) = SIGNS.into_iter().find(|(text, _)| self.take(text)) else {
+            return Err(self.wrong(format!("expected =, !=, =~ or !~ after \"{name}\"")));
+        };
+        self.skip_blanks();
+        let (value, places) = self.value()?;
+        let regex = match sign {
+            Sign::Equal | Sign::NotEqual => None,
+            Sign::Like | Sign::NotLike => Some(compile_anchored(&value).map_err(|err| {
+                let place = err.at.and_then(|at| places.get(at)).map(|at| self.text[..*at].chars().count());
+                PatternError { at: place, ..err }
+            })?),
+        };
+        Ok(Matcher { name, sign, value, regex })
+    }
+
+    /// A value, and the byte at which each of its characters, and its end, stands.
+    fn value(&mut self) -> Result<(String, Vec<usize>), PatternError> {
+        if self.rest().starts_with('"') {
+            return self.quoted();
+        }
+        let value = self.rest().split(',').next().unwrap_or_default();
+        let value = value.trim_end();
+        let starts = value.char_indices().map(|(at, _)| at).chain([value.len()]);
+        let places = starts.map(|at| self.at + at).collect();
+        self.at += value.len();
+        Ok((value.to_owned(), places))
+    }
+
+    /// A double-quoted text with the escapes `\"`, `\\` and `\n`; any other backslash stays, as in Alertmanager.
+    fn quoted(&mut self) -> Result<(String, Vec<usize>), PatternError> {
+        let (mut value, mut places) = (String::new(), Vec::new());
+        let mut chars = self.rest().char_indices().skip(1).peekable();
+        while let Some((at, c)) = chars.next() {
+            places.push(self.at + at);
+            match (c, chars.peek()) {
+                ('"', _) => {
+                    self.at += at + 1;
+                    return Ok((value, places));
+                }
+                ('\\', Some((_, escaped @ ('"' | '\\' | 'n')))) => {
+                    value.push(if *escaped == 'n' { '\n' } else { *escaped });
+                    chars.next();
+                }
+                _ => value.push(c),
+            }
+        }
+        Err(self.wrong(format!("a quote is not closed in {:?}", self.rest())))
+    }
 }
 
 #[cfg(test)]
@@ -167,13 +236,36 @@ mod tests {
             ("a=\"b\" c=\"d\"", "expected \",\" before \"c=\\\"d\\\"\""),
             ("a=~\"(\"", "unclosed group"),
         ] {
-            assert_eq!(Matchers::parse(text).unwrap_err(), reason, "{text}");
+            assert_eq!(Matchers::parse(text).unwrap_err().reason, reason, "{text}");
+        }
+        for (text, at) in [
+            ("", None),
+            (" severity", Some(9)),
+            ("{a=b", Some(0)),
+            ("a=b, =x", Some(5)),
+            ("a=b, 1=x", Some(5)),
+            ("a=\"b", Some(2)),
+            ("a=\"ж\" c", Some(6)),
+            ("a=~\"ж(\"", Some(5)),
+            (r#"{ a=~"\\.\"\n(" }"#, Some(13)),
+            ("a=~ж[, b=c", Some(4)),
+            (r#"a=~"(?=x)""#, Some(4)),
+        ] {
+            assert_eq!(Matchers::parse(text).unwrap_err().at, at, "{text}");
         }
     }
 
     #[test]
-    fn a_pattern_that_would_take_all_memory_is_refused() {
-        assert!(user_regex(r"(\w{1000}){1000}", true).unwrap_err().contains("too large"));
-        assert!(user_regex("(?=x)", true).unwrap_err().contains("look-around"));
+    fn sets_that_mean_the_same_are_shown_alike() {
+        for (text, shown) in [
+            ("severity=critical", r#"severity="critical""#),
+            ("{ b =~ \"x|y\" , a!=\"1\", a!=1,}", r#"a!="1", b=~"x|y""#),
+            (r#"path="C:\\dir \"x\"\n", r!~"\.""#, r#"path="C:\\dir \"x\"\n", r!~"\\.""#),
+            (r#""my label"="", "1a"=b"#, r#""1a"="b", "my label"="""#),
+        ] {
+            let set = Matchers::parse(text).unwrap();
+            assert_eq!(set.to_string(), shown);
+            assert_eq!(Matchers::parse(shown).unwrap().to_string(), shown);
+        }
     }
 }

@@ -53,12 +53,18 @@ pub fn route(line: &[u8], users: &Users, words: &Words, now: Timestamp) -> Resul
 }
 
 fn takers<'a>(users: &'a Users, alert: &'a Alert, now: Timestamp) -> impl Iterator<Item = &'a Subscriber> {
-    users.chats.iter().filter(move |chat| chat.wants(alert) && !chat.is_muted(now))
+    users.chats.iter().filter(move |chat| chat.is_silent(now).is_none() && chat.wants(alert))
 }
 
+/// tg-send tells a key to a chat once, so what goes to a topic has the topic in it: each of them is told.
 fn addressed(mut record: Record, taker: &Subscriber) -> Record {
     record.chat = taker.chat.clone();
     record.thread = taker.thread;
+    if let Some(thread) = taker.thread {
+        for name in [&mut record.key, &mut record.about].into_iter().flatten() {
+            name.push_str(&format!(" topic {thread}"));
+        }
+    }
     record
 }
 
@@ -78,7 +84,7 @@ fn tell_of_the_cut(webhook: &Webhook, users: &Users, words: &Words, digest: &Dig
     users
         .chats
         .iter()
-        .filter(|chat| !chat.is_muted(now))
+        .filter(|chat| chat.is_silent(now).is_none())
         .filter(|chat| webhook.alerts.iter().chain([&shared]).any(|alert| chat.wants(alert)))
         .map(|chat| {
             let mut record = Record::new(chat.chat.clone(), words.cut(webhook), Format::Html);
@@ -96,12 +102,13 @@ pub fn explain(line: &[u8], users: &Users, now: Timestamp) -> Result<String, Mal
     for alert in &webhook.alerts {
         text.push_str(&format!("{} ({})\n", title(alert), alert.status.word()));
         for chat in &users.chats {
-            let verdict = match chat.reason(alert) {
-                None => "no:   nothing of it matches".to_owned(),
-                Some(_) if chat.is_muted(now) => "no:   muted".to_owned(),
-                Some(reason) => format!("yes:  {reason}"),
+            let verdict = match (chat.reason(alert), chat.is_silent(now)) {
+                (None, _) => "no:   nothing of it matches".to_owned(),
+                (_, Some(silence)) => format!("no:   {silence}"),
+                (Some(reason), None) => format!("yes:  {reason}"),
             };
-            text.push_str(&format!("  chat {:<16} {verdict}\n", chat.chat.to_string()));
+            let place = chat.thread.map_or(chat.chat.to_string(), |thread| format!("{} topic {thread}", chat.chat));
+            text.push_str(&format!("  chat {place:<16} {verdict}\n"));
         }
     }
     if webhook.alerts.is_empty() {

@@ -1,32 +1,43 @@
-//! The users file: which chat wants which alerts. This module reads it; the seed's form and the full one.
+//! The users file: which chat wants which alerts. This module reads it; [`edit`] changes it.
 //!
 //! A pattern that cannot be used is skipped with a warning that names its chat, and everybody else is served. A file
 //! that is no users file at all is an error, and whoever reloads keeps the old one.
 
+mod entry;
+mod file;
+mod roster;
+
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use regex::Regex;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::alert::Alert;
-use crate::config::without_place;
-use crate::matcher::{Matchers, user_regex};
+use crate::disk::Stamp;
+use crate::matcher::Matchers;
+use crate::pattern::{self, PatternError};
 use crate::record::Chat;
+use entry::Members;
+pub use file::{edit, read};
+pub use roster::{Entry, Roster, Subscription};
 
 /// All chats of a users file, and what was wrong with some of them.
 #[derive(Debug, Default)]
 pub struct Users {
-    /// In the order of their keys.
+    /// In the order of the file: one for a chat, or for each topic of a forum.
     pub chats: Vec<Subscriber>,
+    /// Chats with the role `"admin"`, and the topic that is theirs.
+    pub admins: Vec<(Chat, Option<i64>)>,
+    /// How many chats the file names.
+    pub named: usize,
     /// One line for each thing that was skipped.
     pub warnings: Vec<String>,
 }
 
-/// A chat that wants alerts.
+/// A chat, or a topic of it, that wants alerts.
 #[derive(Debug)]
 pub struct Subscriber {
     /// Where to.
@@ -35,6 +46,8 @@ pub struct Subscriber {
     pub thread: Option<i64>,
     /// Nothing is told before this moment.
     pub muted_until: Option<Timestamp>,
+    /// The chat does not let the bot in.
+    pub is_blocked: bool,
     wishes: Vec<Wish>,
 }
 
@@ -50,14 +63,14 @@ enum Wish {
 
 impl Wish {
     /// `*`, `all` and `\w` mean every alert, also one that has no name.
-    fn by_name(pattern: &str) -> Result<Self, String> {
-        if pattern == "*" || pattern == r"\w" || pattern.eq_ignore_ascii_case("all") {
+    fn by_name(pattern: &str) -> Result<Self, PatternError> {
+        if pattern::is_everything(pattern) {
             return Ok(Wish::Everything);
         }
-        user_regex(pattern, true).map(Wish::Name)
+        pattern::compile(pattern).map(Wish::Name)
     }
 
-    fn by_labels(text: &str) -> Result<Self, String> {
+    fn by_labels(text: &str) -> Result<Self, PatternError> {
         Matchers::parse(text).map(|matchers| Wish::Labels(matchers, text.to_owned()))
     }
 
@@ -85,79 +98,80 @@ impl Subscriber {
         self.wishes.iter().any(|wish| wish.holds(alert))
     }
 
-    /// Whether the chat asked for silence at this moment.
-    pub fn is_muted(&self, now: Timestamp) -> bool {
-        self.muted_until.is_some_and(|until| now < until)
+    /// Why the chat gets nothing at this moment, whatever it wants.
+    pub fn is_silent(&self, now: Timestamp) -> Option<&'static str> {
+        if self.is_blocked {
+            return Some("it has blocked the bot");
+        }
+        self.muted_until.filter(|until| now < *until).map(|_| "muted")
     }
 }
 
 impl Users {
     /// Reads the text of a users file.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let value: Value = serde_json::from_str(text)
-            .map_err(|err| format!("{}:{}: not JSON: {}", err.line(), err.column(), without_place(&err)))?;
-        let Value::Object(map) = value else {
-            return Err("1:1: a users file is a JSON object {\"<chat id>\": \"<regexp>\"}".to_owned());
-        };
+        // Whoever writes the file by hand may just have emptied it for what comes next.
+        if text.trim().is_empty() {
+            return Err("1:1: it is empty; {} is the users file of nobody".to_owned());
+        }
         let mut users = Users::default();
-        for (chat, value) in &map {
-            users.add(chat, value);
+        for (key, parts) in Roster::parse(text)?.values() {
+            let Some(chat) = Chat::parse(key) else {
+                users.warnings.push(format!("chat {key:?} is skipped: neither a number nor an @channel"));
+                continue;
+            };
+            if parts.odd() > 0 {
+                let what = if parts.topics().next().is_some() { "a part of it" } else { "it" };
+                users.warnings.push(format!("chat {key}: {what} is skipped: neither a pattern nor an object"));
+            }
+            let is_blocked = parts.blocked_since().is_some();
+            if parts.text("role").as_deref() == Some("admin") && !is_blocked {
+                users.admins.push((chat.clone(), parts.topics().find_map(Members::thread)));
+            }
+            for members in parts.topics() {
+                users.add(&chat, members, is_blocked);
+            }
+            users.named += 1;
         }
         Ok(users)
     }
 
-    fn add(&mut self, key: &str, value: &Value) {
-        let Some(chat) = Chat::parse(key) else {
-            self.warnings.push(format!("chat {key:?} is skipped: neither a number nor an @channel"));
-            return;
-        };
-        let empty = Map::new();
-        let (patterns, members) = match value {
-            Value::String(pattern) => (vec![pattern.as_str()], &empty),
-            Value::Object(members) => (self.texts(key, members, "match"), members),
-            _ => {
-                self.warnings.push(format!("chat {key}: skipped: neither a pattern nor an object"));
-                return;
-            }
-        };
-        let labels = self.texts(key, members, "labels");
-        let mut wishes = Vec::new();
-        let by_name = patterns.iter().map(|text| (*text, Wish::by_name(text)));
-        let by_labels = labels.iter().map(|text| (*text, Wish::by_labels(text)));
-        for (text, wish) in by_name.chain(by_labels) {
-            match wish {
-                Ok(wish) => wishes.push(wish),
-                Err(reason) => self.warnings.push(format!("chat {key}: pattern {text:?} is skipped: {reason}")),
+    fn add(&mut self, chat: &Chat, members: &Members, is_blocked: bool) {
+        let thread = members.thread();
+        let shown = thread.map_or(chat.to_string(), |thread| format!("{chat} topic {thread}"));
+        let mut warn = |what: String| self.warnings.push(format!("chat {shown}: {what}"));
+        for name in ["match", "labels"] {
+            let given = match members.value(name) {
+                Some(Value::Array(list)) => list.len(),
+                Some(_) => 1,
+                None => 0,
+            };
+            if members.texts(name).len() < given {
+                warn(format!("{name:?} holds something that is no text, which is skipped"));
             }
         }
-        let muted_until = members.get("muted_until").filter(|value| !value.is_null()).and_then(|value| {
+        let mut wishes = Vec::new();
+        let by_name = members.texts("match").into_iter().map(|text| (Wish::by_name(&text), text));
+        let by_labels = members.texts("labels").into_iter().map(|text| (Wish::by_labels(&text), text));
+        for (wish, text) in by_name.chain(by_labels) {
+            match wish {
+                Ok(wish) => wishes.push(wish),
+                Err(reason) => warn(format!("pattern {text:?} is skipped: {reason}")),
+            }
+        }
+        let muted_until = members.value("muted_until").and_then(|value| {
             let until = value.as_str().and_then(|text| text.parse().ok());
             if until.is_none() {
-                self.warnings.push(format!("chat {key}: \"muted_until\" is ignored: {value} is not a time"));
+                warn(format!("\"muted_until\" is ignored: {value} is not a time"));
             }
             until
         });
-        let thread = members.get("thread").and_then(Value::as_i64);
-        self.chats.push(Subscriber { chat, thread, muted_until, wishes });
-    }
-
-    /// A member that is a text or a list of texts.
-    fn texts<'a>(&mut self, key: &str, members: &'a Map<String, Value>, name: &str) -> Vec<&'a str> {
-        let list = match members.get(name) {
-            None | Some(Value::Null) => return Vec::new(),
-            Some(Value::Array(list)) => list.as_slice(),
-            Some(one) => std::slice::from_ref(one),
-        };
-        let texts: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
-        if texts.len() < list.len() {
-            self.warnings.push(format!("chat {key}: {name:?} holds something that is no text, which is skipped"));
+        if let Some(value) = members.value("thread").filter(|_| thread.is_none()).filter(|value| *value != 1) {
+            warn(format!("\"thread\" is ignored: {value} is not the number of a topic"));
         }
-        texts
+        self.chats.push(Subscriber { chat: chat.clone(), thread, muted_until, is_blocked, wishes });
     }
 }
-
-/// What tells one state of a file from another without reading it.
-type Stamp = (std::time::SystemTime, u64, u64);
 
 /// A users file that is read again when it has changed.
 #[derive(Debug)]
@@ -188,7 +202,7 @@ impl UsersFile {
 
     /// Looks at the file and reads it again if its time, size or inode changed. Each bad state is told once.
     pub fn refresh(&mut self) -> Refresh {
-        let stamp = std::fs::metadata(&self.path).ok().map(|meta| stamp(&meta));
+        let stamp = Stamp::at(&self.path);
         if stamp == self.stamp {
             return Refresh::Same;
         }
@@ -204,16 +218,12 @@ impl UsersFile {
     }
 }
 
-fn stamp(meta: &std::fs::Metadata) -> Stamp {
-    (meta.modified().unwrap_or(std::time::UNIX_EPOCH), meta.len(), meta.ino())
-}
-
 /// The stamp is that of the open file, so a rename between looking and reading is not missed.
 fn load(path: &Path) -> Result<(Stamp, Users), String> {
     let shown = path.display();
     let cannot = |err| format!("cannot read users file {shown}: {err}");
     let mut file = File::open(path).map_err(cannot)?;
-    let stamp = stamp(&file.metadata().map_err(cannot)?);
+    let stamp = Stamp::of(&file.metadata().map_err(cannot)?);
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(cannot)?;
     let users = Users::parse(&text).map_err(|err| format!("users file {shown}:{err}"))?;
@@ -298,14 +308,37 @@ mod tests {
     #[test]
     fn muting_ends() {
         let users = Users::parse(r#"{"1": {"match": "*", "muted_until": "2026-01-01T00:00:00Z"}}"#).unwrap();
-        assert!(users.chats[0].is_muted("2025-12-31T23:59:59Z".parse().unwrap()));
-        assert!(!users.chats[0].is_muted("2026-01-01T00:00:00Z".parse().unwrap()));
+        assert_eq!(users.chats[0].is_silent("2025-12-31T23:59:59Z".parse().unwrap()), Some("muted"));
+        assert_eq!(users.chats[0].is_silent("2026-01-01T00:00:00Z".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn each_topic_of_a_forum_has_its_own() {
+        let users = Users::parse(
+            r#"{"-1": [{"match": ["cpu"], "thread": 7, "role": "admin"}, {"labels": "a=b", "thread": "9"}, 7,
+                {"match": "(", "thread": 11}], "-2": {"match": "*", "blocked_since": "2026-01-01T00:00:00Z"}}"#,
+        )
+        .unwrap();
+        let topics: Vec<_> = users.chats.iter().map(|user| (user.chat.to_string(), user.thread)).collect();
+        let expected = [("-1", Some(7)), ("-1", Some(9)), ("-1", Some(11)), ("-2", None)];
+        assert_eq!(topics, expected.map(|(chat, thread)| (chat.to_owned(), thread)));
+        assert!(users.chats[1].wants(&alert(&[("a", "b")])) && !users.chats[0].wants(&alert(&[("a", "b")])));
+        assert_eq!(
+            users.warnings,
+            [
+                "chat -1: a part of it is skipped: neither a pattern nor an object",
+                "chat -1 topic 11: pattern \"(\" is skipped: unclosed group"
+            ]
+        );
+        assert_eq!(users.chats[3].is_silent(Timestamp::UNIX_EPOCH), Some("it has blocked the bot"));
+        assert_eq!((users.named, users.admins), (2, vec![(Chat::Id(-1), Some(7))]));
     }
 
     #[test]
     fn errors_have_a_place() {
         assert_eq!(Users::parse("{\n 1").unwrap_err(), "2:2: not JSON: key must be a string");
         assert!(Users::parse("[]").unwrap_err().starts_with("1:1: a users file is"));
+        assert!(Users::parse(" \n").unwrap_err().starts_with("1:1: it is empty"));
     }
 
     #[test]

@@ -7,3 +7,4 @@ mod harness;
 
 mod anything;
 mod payloads;
+mod roster;

@@ -16,6 +16,7 @@ struct Strict {
     v: u64,
     id: String,
     chat: i64,
+    thread: Option<i64>,
     text: String,
     format: String,
     key: String,
@@ -135,6 +136,19 @@ fn the_same_event_has_the_same_key_and_another_one_has_another() {
     assert_eq!(keys.len(), 3);
     let about: std::collections::HashSet<_> = flaps.iter().map(|name| all(name)[0].about.clone()).collect();
     assert_eq!(about.len(), 1, "one alert all the time");
+}
+
+#[test]
+fn each_topic_of_a_chat_is_told_and_a_blocked_chat_is_not() {
+    let users = r#"{"1": [{"match": "*"}, {"match": "*", "thread": 7}, {"match": "*", "thread": 1}],
+        "2": {"match": "*", "blocked_since": "2026-11-22T00:00:00Z"}}"#;
+    let records = route(&payload("01-am025-prometheus-ms-Z-startsAt.json"), users);
+    let topics: Vec<_> = records.iter().map(|record| record.thread).collect();
+    assert_eq!(topics, [None, Some(7), None]);
+    let [general, topic, again] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!(general.key, again.key, "General is topic 1");
+    assert_eq!(topic.key, format!("{} topic 7", general.key), "tg-send knows a key once a chat");
+    assert_eq!(topic.about.as_deref().unwrap(), format!("{} topic 7", general.about.as_deref().unwrap()));
 }
 
 #[test]
