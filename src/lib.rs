@@ -10,6 +10,7 @@
 
 pub mod ack;
 pub mod alert;
+pub mod bot;
 pub mod cli;
 pub mod config;
 pub mod delivery;

@@ -36,6 +36,11 @@ impl Hit {
         self.folder_title.as_deref().filter(|title| !title.is_empty()).unwrap_or(ROOT_FOLDER)
     }
 
+    /// The same, but nothing for dashboards in the root.
+    pub fn in_folder(&self) -> Option<&str> {
+        self.folder_title.as_deref().filter(|title| !title.is_empty() && *title != ROOT_FOLDER)
+    }
+
     /// The last part of the page's path.
     pub fn slug(&self) -> Option<&str> {
         self.url.split_once(&format!("/d/{}/", self.uid)).map(|(_, slug)| slug)

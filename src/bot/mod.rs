@@ -1,0 +1,3 @@
+//! What `tg-bot` knows: where a chat is among the dashboards, and what stands under a picture.
+
+pub mod browse;
