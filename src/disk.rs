@@ -45,6 +45,21 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
+/// The file `name` in `$STATE_DIRECTORY` (systemd), else in the XDG state directory, which is made; `option` is what
+/// names another place.
+pub fn state_file(name: &str, option: &str) -> Result<PathBuf, String> {
+    let env = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    // systemd.exec(5): several directories are separated by colons.
+    if let Some(list) = env("STATE_DIRECTORY") {
+        let first = std::env::split_paths(&list).next().unwrap_or(list);
+        return Ok(first.join(name));
+    }
+    let state = env("XDG_STATE_HOME").or_else(|| Some(env("HOME")?.join(".local/state")));
+    let directory = state.ok_or_else(|| format!("no place for {name}: say it with {option}"))?.join("prometheus-telegram");
+    fs::create_dir_all(&directory).map_err(|err| format!("cannot make {}: {err}", directory.display()))?;
+    Ok(directory.join(name))
+}
+
 /// What tells one state of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {

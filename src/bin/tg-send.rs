@@ -14,11 +14,11 @@ use prometheus_telegram::ack::Acks;
 use prometheus_telegram::cli::{self, Args, Failure};
 use prometheus_telegram::config::{Config, duration};
 use prometheus_telegram::delivery::{self, Batch, Delivery, End, Event, Metrics, Options};
-use prometheus_telegram::disk::Lock;
+use prometheus_telegram::disk::{self, Lock};
 use prometheus_telegram::outbox::Outbox;
 use prometheus_telegram::pacing::Limits;
 use prometheus_telegram::telegram::Api;
-use prometheus_telegram::{desk, metrics, notice, outbox};
+use prometheus_telegram::{desk, metrics, notice};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -121,7 +121,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     let config = Config::load(args.config.as_deref())?;
     let path = match file.or(config.outbox.clone()) {
         Some(path) => path,
-        None => outbox::default_path().map_err(Failure::misuse)?,
+        None => disk::state_file("outbox.db", "--outbox").map_err(Failure::misuse)?,
     };
     let open = || {
         Outbox::open(&path, repeat_after.or(config.repeat_after))

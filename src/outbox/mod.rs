@@ -12,7 +12,6 @@
 mod chats;
 mod memory;
 mod mend;
-mod place;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -25,7 +24,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::record::{Chat, Format, Record};
 pub use chats::{Frozen, Gone};
 pub use mend::{Failed, Status};
-pub use place::default_path;
 
 /// Errors are SQLite's; disk full and the like are found by [`is_full`].
 pub type Result<T> = rusqlite::Result<T>;
