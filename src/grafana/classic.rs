@@ -72,7 +72,8 @@ fn in_sight(mut panels: Vec<StoredPanel>) -> impl Iterator<Item = StoredPanel> {
     panels.into_iter()
 }
 
-fn text(value: Option<Value>) -> String {
+/// A text of whatever shape it is stored in.
+pub(super) fn text(value: Option<Value>) -> String {
     match value {
         Some(Value::String(text)) => text,
         None | Some(Value::Null) => String::new(),

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::client::Grafana;
 use super::error::Error;
 use super::link::encoded;
+use super::variable::Variable;
 use super::{classic, schema2};
 
 /// A dashboard with its panels.
@@ -25,8 +26,10 @@ pub struct Dashboard {
     pub panels: Vec<Panel>,
     /// Rows by id and title; they cannot be drawn.
     pub rows: Vec<(u64, String)>,
-    /// Names of the variables, ad hoc filters among them.
-    pub variables: Vec<String>,
+    /// The variables in their order on the page, ad hoc filters among them.
+    pub variables: Vec<Variable>,
+    /// The time range that it opens with, in Grafana's words: `now-6h` and `now`.
+    pub time: Option<(String, String)>,
 }
 
 /// A panel as stored. The clones of a repeated one exist only in the browser (facts 1.2).
@@ -92,6 +95,7 @@ struct Meta {
 
 /// The content in all shapes at once: schema v2 is known by its elements, wherever it comes from.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Body {
     title: Option<String>,
     elements: Option<BTreeMap<String, schema2::Element>>,
@@ -100,6 +104,8 @@ struct Body {
     panels: Option<Vec<classic::StoredPanel>>,
     rows: Option<Vec<classic::OldRow>>,
     templating: Option<Value>,
+    time: Option<Value>,
+    time_settings: Option<Value>,
 }
 
 /// An object of `/apis/dashboard.grafana.app`.
@@ -138,6 +144,11 @@ impl Dashboard {
     pub fn panel(&self, id: u64) -> Option<&Panel> {
         self.panels.iter().find(|panel| panel.id == Some(id))
     }
+
+    /// The variable with this name.
+    pub fn variable(&self, name: &str) -> Option<&Variable> {
+        self.variables.iter().find(|variable| variable.name == name)
+    }
 }
 
 impl Body {
@@ -145,11 +156,14 @@ impl Body {
         let mut dashboard = Dashboard { title: self.title.unwrap_or_default(), ..Dashboard::default() };
         if let Some(elements) = self.elements {
             dashboard.panels = schema2::panels(elements, &self.layout.unwrap_or_default());
-            dashboard.variables = variable_names(&self.variables.unwrap_or_default(), "/spec/name");
+            dashboard.variables = self.variables.iter().flatten().filter_map(Variable::schema2).collect();
+            dashboard.time = time(&self.time_settings);
             return dashboard;
         }
         let templating = self.templating.unwrap_or_default();
-        dashboard.variables = variable_names(templating["list"].as_array().map_or(&[], Vec::as_slice), "/name");
+        let variables = templating["list"].as_array().into_iter().flatten();
+        dashboard.variables = variables.filter_map(Variable::classic).collect();
+        dashboard.time = time(&self.time);
         for row in self.rows.into_iter().flatten() {
             row.put_into(&mut dashboard);
         }
@@ -158,9 +172,9 @@ impl Body {
     }
 }
 
-fn variable_names(variables: &[Value], pointer: &str) -> Vec<String> {
-    let name = |variable: &Value| variable.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    variables.iter().filter_map(name).collect()
+fn time(stored: &Option<Value>) -> Option<(String, String)> {
+    let end = |name: &str| stored.as_ref()?.get(name)?.as_str().map(str::to_owned);
+    Some((end("from")?, end("to")?))
 }
 
 impl Grafana {

@@ -185,7 +185,7 @@ fn notes(dashboard: &Dashboard, panel: &Panel, shot: &Shot, size: Size) -> Vec<S
         ));
     }
     for (name, _) in &shot.variables {
-        if !dashboard.variables.contains(name) {
+        if dashboard.variable(name).is_none() {
             notes.push(unknown_variable(dashboard, name));
         }
     }
@@ -196,7 +196,8 @@ fn notes(dashboard: &Dashboard, panel: &Panel, shot: &Shot, size: Size) -> Vec<S
 
 fn unknown_variable(dashboard: &Dashboard, name: &str) -> String {
     let title = &dashboard.title;
-    match dashboard.variables.iter().min_by_key(|known| strsim::damerau_levenshtein(known, name)) {
+    let known = dashboard.variables.iter().map(|variable| variable.name.as_str());
+    match known.min_by_key(|known| strsim::damerau_levenshtein(known, name)) {
         Some(nearest) => format!("dashboard {title:?} has no variable {name:?}; the nearest is {nearest:?}"),
         None => format!("dashboard {title:?} has no variables, so {name:?} changes nothing"),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus_telegram::grafana::{Grafana, Kind, Login, Settings, Shot, Size};
+use prometheus_telegram::grafana::{Grafana, Kind, Login, Recent, Settings, Shot, Size, VariableKind};
 use prometheus_telegram::secret::Secret;
 
 use crate::standin::{Generation, Setup, Standin};
@@ -52,6 +52,49 @@ fn many_threads_share_one_client() {
         }
     });
     assert_eq!(standin.pictures().len(), 8);
+}
+
+/// However many people look at the same things, Grafana hears of it once a minute.
+#[test]
+fn many_people_cost_one_call_each_for_what_they_look_at() {
+    let standin = own(Generation::V13);
+    let recent = Recent::new(client(&standin));
+    std::thread::scope(|scope| {
+        for person in 0..200 {
+            let recent = &recent;
+            scope.spawn(move || {
+                let hits = recent.dashboards().unwrap();
+                let hit = &hits[person % hits.len()];
+                assert_eq!(recent.dashboard(&hit.uid).unwrap().title, hit.title);
+            });
+        }
+    });
+    let count = |part: &str| standin.seen().iter().filter(|seen| seen.path().starts_with(part)).count();
+    assert_eq!((count("/api/search"), count("/api/dashboards/uid/")), (1, 3));
+    for _ in 0..2 {
+        assert_eq!(recent.dashboard("gone").unwrap_err().kind(), Kind::NotFound);
+    }
+    assert_eq!(count("/api/dashboards/uid/gone"), 2, "what was not there may be there now");
+}
+
+/// What people may choose under a picture, in every form in which it is stored.
+#[test]
+fn variables_come_with_their_values_and_the_dashboard_with_its_range() {
+    // Schema v2 as it is, and turned into the classic form.
+    for generation in [Generation::V12, Generation::V13] {
+        let standin = own(generation);
+        let grafana = client(&standin);
+        let city = grafana.dashboard("city-net").unwrap();
+        let ring = city.variable("ring").unwrap();
+        let values: Vec<&str> = ring.values.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, ["$__all", "a", "b"], "{generation:?}");
+        assert_eq!(ring.kind, VariableKind::Custom, "{generation:?}");
+        assert_eq!(ring.current, [("a".to_owned(), "a".to_owned())]);
+        assert_eq!(city.time, Some(("now-6h".to_owned(), "now".to_owned())), "{generation:?}");
+        let names: Vec<String> =
+            grafana.dashboard("web-shop").unwrap().variables.into_iter().map(|variable| variable.name).collect();
+        assert_eq!(names, ["host", "shop", "Filters"]);
+    }
 }
 
 #[test]

@@ -11,6 +11,9 @@ const LONGEST: usize = 38;
 /// What stands before the title of a row, a tab or a folder.
 const HEADING: &str = "▸ ";
 
+/// What may stand before such words on a key.
+const ARROWS: [char; 9] = ['◀', '◂', '←', '⬅', '↩', '🔙', '▸', '\u{fe0f}', ' '];
+
 /// Words for "one level up" in every language the bot speaks or spoke: an old keyboard may still be on the screen.
 const BACK: [&str; 6] = ["go back", "back", "..", "назад", "вернуться", "обратно"];
 
@@ -49,9 +52,10 @@ pub struct Thing {
 impl Turn {
     /// Reads a cleaned text; `back` is the word in the person's language.
     pub fn parse(text: &str, back: &str) -> Option<Turn> {
-        let lower = text.to_lowercase();
+        let bare = |text: &str| text.trim_matches(ARROWS).to_lowercase();
+        let lower = bare(text);
         let is = |words: &[&str]| words.contains(&lower.as_str());
-        if is(&BACK) || lower == back.to_lowercase() {
+        if is(&BACK) || (lower == bare(back) && !lower.is_empty()) {
             return Some(Turn::Back);
         }
         if is(&NEXT) {

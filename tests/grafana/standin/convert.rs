@@ -9,12 +9,23 @@ pub fn to_classic(object: &Value) -> Value {
     let mut conversion = Conversion { elements: &spec["elements"], next_row: 10_000, y: 0 };
     conversion.layout(&spec["layout"], &mut panels);
     let variables = spec["variables"].as_array().into_iter().flatten();
-    let variables: Vec<Value> = variables.map(|variable| variable["spec"].clone()).collect();
+    let variables: Vec<Value> = variables.map(variable).collect();
     json!({
         "uid": object["metadata"]["name"], "title": spec["title"], "schemaVersion": 42, "panels": panels,
         "templating": {"list": variables}, "tags": spec["tags"],
         "time": {"from": spec["timeSettings"]["from"], "to": spec["timeSettings"]["to"]},
     })
+}
+
+/// The kind becomes a type, and the word for what is hidden a number, as classic dashboards have them.
+fn variable(stored: &Value) -> Value {
+    let mut variable = stored["spec"].clone();
+    let kind = stored["kind"].as_str().unwrap_or_default();
+    let name = if kind == "TextVariable" { "textbox" } else { kind.trim_end_matches("Variable") };
+    variable["type"] = name.to_lowercase().into();
+    let hidden = ["dontHide", "hideLabel", "hideVariable"];
+    variable["hide"] = hidden.iter().position(|word| variable["hide"] == *word).unwrap_or(0).into();
+    variable
 }
 
 struct Conversion<'a> {
