@@ -8,6 +8,9 @@ use unicode_segmentation::UnicodeSegmentation;
 /// Characters (graphemes) of a key that takes the whole width of a phone.
 const LONGEST: usize = 38;
 
+/// Bytes. The longest flags and families of emoji take half of it.
+const LONGEST_GRAPHEME: usize = 64;
+
 /// What stands before the title of a row, a tab or a folder.
 const HEADING: &str = "▸ ";
 
@@ -97,6 +100,10 @@ pub fn clean(text: &str) -> String {
         }
     }
     clean.truncate(clean.trim_end().len());
+    // A heap of marks on one letter is one character to a reader, and can be as long as a book.
+    if clean.len() > LONGEST_GRAPHEME {
+        clean = clean.graphemes(true).map(|one| if one.len() > LONGEST_GRAPHEME { "�" } else { one }).collect();
+    }
     // Joiners alone show nothing.
     if clean.chars().all(|c| matches!(c, ' ' | '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}')) {
         clean.clear();
@@ -174,14 +181,12 @@ fn cut(text: &str, longest: usize) -> String {
         return text.to_owned();
     }
     let graphemes: Vec<&str> = text.graphemes(true).collect();
-    // A heap of marks on one letter is one character to a reader, and can be as long as a book.
-    let short = |part: &[&str]| part.iter().map(|one| if one.len() > 64 { "�" } else { one }).collect::<String>();
     if graphemes.len() <= longest {
-        return clean(&short(&graphemes));
+        return text.to_owned();
     }
     let head = (longest - 1) / 3;
     let tail = longest - 1 - head;
-    let (head, tail) = (short(&graphemes[..head]), short(&graphemes[graphemes.len() - tail..]));
+    let (head, tail) = (graphemes[..head].concat(), graphemes[graphemes.len() - tail..].concat());
     format!("{}…{}", head.trim_end(), tail.trim_start())
 }
 

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::grafana::{Dashboard, Hit, Miss};
 use key::Turn;
+pub use key::clean as one_line;
 use list::List;
 use panels::Inside;
 pub use panels::panels;
