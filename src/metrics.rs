@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry, Unit};
 
 use crate::http::{self, Limits, Response};
 
@@ -17,12 +17,41 @@ const LIMITS: Limits =
 /// Scrapers at a time.
 const MOST: usize = 16;
 
-/// The answer to a scrape.
-pub fn response(registry: &Registry) -> Response {
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    let _ = encode(&mut text, registry);
-    Response::new(200, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+/// The metrics of a tool, named by Prometheus's conventions. Counters get their `_total` when they are written.
+#[derive(Debug)]
+pub struct Set(Registry);
+
+impl Set {
+    /// All names begin with `tool`.
+    pub fn new(tool: &str) -> Self {
+        Set(Registry::with_prefix(tool))
+    }
+
+    /// Adds a counter, a gauge or a family of them, and returns it for counting.
+    pub fn add<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        let metric = M::default();
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    /// Adds one whose name ends in its unit.
+    pub fn add_in<M: Metric + Clone + Default>(&mut self, unit: Unit, name: &str, help: &str) -> M {
+        self.add_made(unit, name, help, M::default())
+    }
+
+    /// Adds one that cannot be made without knowing more, as a histogram and its buckets.
+    pub fn add_made<M: Metric + Clone>(&mut self, unit: Unit, name: &str, help: &str, metric: M) -> M {
+        self.0.register_with_unit(name, help, unit, metric.clone());
+        metric
+    }
+
+    /// The answer to a scrape.
+    pub fn response(&self) -> Response {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.0);
+        Response::new(200, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+    }
 }
 
 /// Serves what `scrape` answers on `/metrics`, and `/-/healthy`, for ever.

@@ -6,17 +6,17 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Unit;
 
 use super::settle::Settlement;
 use crate::http::Response;
-use crate::metrics;
+use crate::metrics::Set;
 
 type Labels = [(&'static str, &'static str); 1];
 
-/// The registry and the parts of it that are counted by hand.
+/// All of them, and the parts of it that are counted by hand.
 pub struct Metrics {
-    registry: Registry,
+    set: Set,
     /// Records accepted into the outbox.
     pub accepted: Counter,
     /// Records whose key was known already.
@@ -41,38 +41,26 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("tg_send");
-        let metrics = Metrics {
-            accepted: Counter::default(),
-            known: Counter::default(),
-            told: Counter::default(),
-            retried: Counter::default(),
-            failed: Gauge::default(),
-            waiting: Gauge::default(),
-            gone: Gauge::default(),
-            in_flight: Gauge::default(),
-            oldest: Gauge::default(),
-            calls: Family::default(),
-            duration: Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0]),
-            registry: Registry::default(),
-        };
-        registry.register("records_accepted", "Records written to the outbox", metrics.accepted.clone());
-        registry.register("records_known", "Records left out because they were told or wait", metrics.known.clone());
-        registry.register("records_told", "Records told", metrics.told.clone());
-        registry.register("messages_retried", "Messages sent again after a failed call", metrics.retried.clone());
-        registry.register("records_failed", "Records set aside, see --failed", metrics.failed.clone());
-        registry.register("records_waiting", "Records that wait in the outbox", metrics.waiting.clone());
-        registry.register("chats_gone", "Chats that cannot be reached", metrics.gone.clone());
-        registry.register("calls_in_flight", "Calls that wait for their answer", metrics.in_flight.clone());
-        registry.register_with_unit(
-            "oldest_waiting_timestamp",
-            "When the oldest record that waits was accepted; 0 when none waits",
-            Unit::Seconds,
-            metrics.oldest.clone(),
-        );
-        registry.register("calls", "Calls of the Bot API, by verdict", metrics.calls.clone());
-        registry.register_with_unit("call_duration", "Duration of calls", Unit::Seconds, metrics.duration.clone());
-        Metrics { registry, ..metrics }
+        let mut set = Set::new("tg_send");
+        let buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+        Metrics {
+            accepted: set.add("records_accepted", "Records written to the outbox"),
+            known: set.add("records_known", "Records left out because they were told or wait"),
+            told: set.add("records_told", "Records told"),
+            retried: set.add("messages_retried", "Messages sent again after a failed call"),
+            failed: set.add("records_failed", "Records set aside, see --failed"),
+            waiting: set.add("records_waiting", "Records that wait in the outbox"),
+            gone: set.add("chats_gone", "Chats that cannot be reached"),
+            in_flight: set.add("calls_in_flight", "Calls that wait for their answer"),
+            oldest: set.add_in(
+                Unit::Seconds,
+                "oldest_waiting_timestamp",
+                "When the oldest record that waits was accepted; 0 when none waits",
+            ),
+            calls: set.add("calls", "Calls of the Bot API, by verdict"),
+            duration: set.add_made(Unit::Seconds, "call_duration", "Duration of calls", Histogram::new(buckets)),
+            set,
+        }
     }
 }
 
@@ -97,6 +85,6 @@ impl Metrics {
 
     /// The answer to a scrape.
     pub fn response(&self) -> Response {
-        metrics::response(&self.registry)
+        self.set.response()
     }
 }

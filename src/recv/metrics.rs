@@ -6,16 +6,16 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Unit;
 
 use crate::http::Response;
-use crate::metrics;
+use crate::metrics::Set;
 
 type Labels = [(&'static str, String); 1];
 
-/// The registry and the parts of it that are counted by hand.
+/// All of them, and the parts of it that are counted by hand.
 pub struct Metrics {
-    registry: Registry,
+    set: Set,
     requests: Family<Labels, Counter>,
     alerts: Counter,
     bytes: Counter,
@@ -26,33 +26,22 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("am_recv");
-        let metrics = Metrics {
-            requests: Family::default(),
-            alerts: Counter::default(),
-            bytes: Counter::default(),
-            duration: Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 10.0]),
-            open: Gauge::default(),
-            queued: Gauge::default(),
-            registry: Registry::default(),
-        };
-        registry.register("http_requests", "Requests answered, by status code", metrics.requests.clone());
-        registry.register("alerts_accepted", "Alerts in webhooks answered with 200", metrics.alerts.clone());
-        registry.register_with_unit(
-            "webhooks_accepted",
-            "Bytes of webhooks answered with 200",
-            Unit::Bytes,
-            metrics.bytes.clone(),
-        );
-        registry.register_with_unit(
-            "webhook_duration",
-            "From the request to its 200",
-            Unit::Seconds,
-            metrics.duration.clone(),
-        );
-        registry.register("open_requests", "Requests that wait for their answer", metrics.open.clone());
-        registry.register_with_unit("queued", "Lines that wait for their reader", Unit::Bytes, metrics.queued.clone());
-        Metrics { registry, ..metrics }
+        let mut set = Set::new("am_recv");
+        let buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 10.0];
+        Metrics {
+            requests: set.add("http_requests", "Requests answered, by status code"),
+            alerts: set.add("alerts_accepted", "Alerts in webhooks answered with 200"),
+            bytes: set.add_in(Unit::Bytes, "webhooks_accepted", "Bytes of webhooks answered with 200"),
+            duration: set.add_made(
+                Unit::Seconds,
+                "webhook_duration",
+                "From the request to its 200",
+                Histogram::new(buckets),
+            ),
+            open: set.add("open_requests", "Requests that wait for their answer"),
+            queued: set.add_in(Unit::Bytes, "queued", "Lines that wait for their reader"),
+            set,
+        }
     }
 }
 
@@ -73,6 +62,6 @@ impl Metrics {
     pub fn response(&self, open: usize, queued: usize) -> Response {
         self.open.set(i64::try_from(open).unwrap_or(i64::MAX));
         self.queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
-        metrics::response(&self.registry)
+        self.set.response()
     }
 }
