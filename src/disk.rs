@@ -55,7 +55,8 @@ pub fn state_file(name: &str, option: &str) -> Result<PathBuf, String> {
         return Ok(first.join(name));
     }
     let state = env("XDG_STATE_HOME").or_else(|| Some(env("HOME")?.join(".local/state")));
-    let directory = state.ok_or_else(|| format!("no place for {name}: say it with {option}"))?.join("prometheus-telegram");
+    let directory =
+        state.ok_or_else(|| format!("no place for {name}: say it with {option}"))?.join("prometheus-telegram");
     fs::create_dir_all(&directory).map_err(|err| format!("cannot make {}: {err}", directory.display()))?;
     Ok(directory.join(name))
 }

@@ -2,10 +2,23 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
+use anyhow::Context;
 use lexopt::prelude::*;
+use prometheus_telegram::bot::metrics::Metrics;
+use prometheus_telegram::bot::poll::Stop;
+use prometheus_telegram::bot::{self, End, Options};
 use prometheus_telegram::cli::{self, Args, Failure};
+use prometheus_telegram::config::Config;
+use prometheus_telegram::disk::{self, Lock};
 use prometheus_telegram::pacing::Limits;
+use prometheus_telegram::telegram::Api;
+use prometheus_telegram::{metrics, notice};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 const USAGE: &str = "
 Usage: tg-bot -c config.json [-u users.json]
@@ -21,6 +34,7 @@ Options:
       --seen FILE          alerts seen lately, as alert-route --seen keeps them
       --limits C/G/A       messages a second in a chat, a minute in a group, a
                            second in all; 0 is no limit      [default: 1/20/30]
+      --delete-webhook     take away a webhook that keeps updates from the bot
       --metrics ADDRESS    serve /metrics there, e.g. 127.0.0.1:9096
   -c, --config FILE        configuration (JSON)
   -l, --log FILE           write the log to FILE instead of stderr
@@ -44,7 +58,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
-    let (mut users, mut state, mut seen, mut scraped_on, mut limits) = (None, None, None, None, Limits::default());
+    let (mut users, mut state, mut seen, mut scraped_on) = (None, None, None, None);
+    let (mut limits, mut delete_webhook) = (Limits::default(), false);
     while let Some(arg) = args.next_arg()? {
         match arg {
             Short('u') | Long("users") => users = Some(PathBuf::from(args.value()?)),
@@ -52,10 +67,47 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
             Long("seen") => seen = Some(PathBuf::from(args.value()?)),
             Long("limits") => limits = args.parse::<Limits>()?,
             Long("metrics") => scraped_on = Some(args.parse::<String>()?),
+            Long("delete-webhook") => delete_webhook = true,
             _ => return Err(arg.unexpected().into()),
         }
     }
     args.start_log()?;
-    let _ = (users, state, seen, scraped_on, limits);
-    Err(Failure::misuse("not built in yet").into())
+    let config = Config::load(args.config.as_deref())?;
+    let users = users.or_else(|| config.users_file.clone()).unwrap_or_else(|| PathBuf::from("users.json"));
+    let state = state.map_or_else(|| disk::state_file("bot.db", "--state"), Ok).map_err(Failure::misuse)?;
+    let api = Api::new(&config, bot::CONNECTIONS)
+        .map_err(|err| Failure::misuse(err).hint("set TELEGRAM_BOT_TOKEN, or bot_token in the configuration"))?;
+    let counters = Arc::new(Metrics::default());
+    let options = Options { users, state, seen, limits, delete_webhook };
+    let lock = Lock::take(&options.state, Some(Duration::from_secs(5)))
+        .with_context(|| format!("cannot lock {}", options.state.display()))?;
+    let _lock = lock.ok_or_else(|| {
+        Failure::temporary(format!("another tg-bot works with {}", options.state.display()))
+            .hint("only one program can ask for a bot's updates")
+    })?;
+    let conversation = bot::prepare(&config, &options, &api, counters.clone())?;
+    if let Some(address) = scraped_on {
+        let address = metrics::listen(&address, move || counters.response()).map_err(Failure::misuse)?;
+        notice!("metrics on http://{address}/metrics");
+    }
+    cli::outlive_panics();
+    let stop = Arc::new(Stop::default());
+    stop_when_asked(stop.clone())?;
+    match bot::run(conversation, &options, &api, &stop)? {
+        End::Asked => Ok(ExitCode::SUCCESS),
+        End::Refused(why) => Err(Failure::misuse(format!("Telegram refuses the token: {why}"))
+            .hint("take the token from @BotFather once more")
+            .into()),
+    }
+}
+
+fn stop_when_asked(stop: Arc<Stop>) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT]).context("cannot listen for signals")?;
+    thread::spawn(move || {
+        for _ in signals.forever() {
+            notice!("asked to end: finishing what is under way");
+            stop.set();
+        }
+    });
+    Ok(())
 }

@@ -82,6 +82,7 @@ pub fn binary(name: &str) -> &'static str {
         "am-recv" => env!("CARGO_BIN_EXE_am-recv"),
         "alert-route" => env!("CARGO_BIN_EXE_alert-route"),
         "tg-send" => env!("CARGO_BIN_EXE_tg-send"),
+        "tg-bot" => env!("CARGO_BIN_EXE_tg-bot"),
         "tg-sandbox" => env!("CARGO_BIN_EXE_tg-sandbox"),
         other => panic!("no binary {other}"),
     }

@@ -1,0 +1,241 @@
+//! What the bot makes of what happens: one update in, its effects out. Nothing is sent and nothing is stored here but the
+//! users file, whose changes are such that making them twice is the same as making them once.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::tz::TimeZone;
+
+use super::access::Access;
+use super::command::{self, Name, Text};
+use super::effects::{Change, Effects, Reply};
+use super::gallery::Gallery;
+use super::guests::Guests;
+use super::lanes::Lane;
+use super::metrics::Metrics;
+use super::requests::decision;
+use super::store::Store;
+use super::update::{Event, Kind, Message, Press, Room, Update};
+use super::words::{Word, Words};
+
+/// Who the bot is.
+#[derive(Clone, Debug)]
+pub struct Me {
+    /// Its id.
+    pub id: i64,
+    /// Its name, without the `@`.
+    pub username: String,
+}
+
+/// All that an answer can depend on.
+pub struct Conversation {
+    /// Who the bot is.
+    pub me: Me,
+    /// Who is let in.
+    pub access: Access,
+    /// The users file.
+    pub guests: Guests,
+    /// What the bot remembers.
+    pub store: Arc<Store>,
+    /// Grafana, where there is one.
+    pub gallery: Option<Gallery>,
+    /// The file with the alerts seen lately.
+    pub seen: Option<PathBuf>,
+    /// The language of those whose own is not known.
+    pub language: Option<String>,
+    /// Of the times that are shown.
+    pub zone: TimeZone,
+    /// With which the first administrator pairs.
+    pub pairing: Option<String>,
+    /// The number of the last picture.
+    pub pictures: AtomicI64,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A message and the language in which to answer it.
+pub(super) struct Heard<'a> {
+    pub(super) message: &'a Message,
+    pub(super) words: Words,
+}
+
+impl Heard<'_> {
+    pub(super) fn room(&self) -> Room {
+        self.message.room()
+    }
+
+    /// Nothing but an answer.
+    pub(super) fn reply(&self, html: String) -> Effects {
+        let mut effects = Effects::default();
+        effects.say(Reply::to(self.message, html));
+        effects
+    }
+}
+
+impl Conversation {
+    /// Where an update waits for its turn: what may have to wait for Grafana does so apart from what need not.
+    pub fn lane(&self, update: &Update) -> Option<Lane> {
+        let slow = self.gallery.is_some()
+            && match &update.event {
+                Event::Message(message) => matches!(
+                    command::read(&message.text, &self.me.username),
+                    Text::Command(Name::Start | Name::Dashboards, _) | Text::Words(_)
+                ),
+                Event::Press(_) => true,
+                _ => false,
+            };
+        Some(Lane { slow, room: update.room()? })
+    }
+
+    /// Everything that an update leads to.
+    pub fn handle(&self, update: &Update) -> Effects {
+        let result = match &update.event {
+            Event::Message(message) => self.message(message),
+            Event::Press(press) => self.press(press),
+            Event::Membership(membership) => self.membership(membership),
+            Event::Migration { old, new } => self.migrated(*old, *new),
+            Event::Nothing => Ok(Effects::default()),
+        };
+        result.unwrap_or_else(|why| {
+            log::error!("update {}: {why}", update.id);
+            self.apology(update)
+        })
+    }
+
+    /// For somebody whose update could not be handled. The reason is not theirs to know.
+    pub fn apology(&self, update: &Update) -> Effects {
+        let mut effects = Effects::default();
+        match &update.event {
+            Event::Message(message) if self.access.lets_in(&self.guests.roster(), message.chat.id) => {
+                let words = self.words_of(message);
+                effects.say(Reply::to(message, words.say(Word::Failed, &[])));
+            }
+            Event::Press(press) => effects.answer(press.from.id, &press.query, ""),
+            _ => {}
+        }
+        effects
+    }
+
+    /// For a chat that wrote more than can be handled; nothing for those who are not let in.
+    pub fn too_many(&self, update: &Update) -> Effects {
+        let mut effects = Effects::default();
+        if let Event::Message(message) = &update.event
+            && self.access.lets_in(&self.guests.roster(), message.chat.id)
+        {
+            effects.say(Reply::to(message, self.words_of(message).say(Word::TooMany, &[])).slot("too many"));
+        }
+        effects
+    }
+
+    /// The person's own language, unless the users file has another for the chat.
+    fn words_of(&self, message: &Message) -> Words {
+        let lang = self.guests.roster().lang(message.chat.id);
+        let own = message.from.as_ref().and_then(|from| from.language.as_deref());
+        Words::of([lang.as_deref(), own, self.language.as_deref()])
+    }
+
+    fn message(&self, message: &Message) -> Result<Effects, String> {
+        let text = command::read(&message.text, &self.me.username);
+        let heard = Heard { message, words: self.words_of(message) };
+        if text == Text::Foreign {
+            return Ok(Effects::default());
+        }
+        let roster = self.guests.roster();
+        let is_private = message.chat.kind == Kind::Private;
+        if !self.access.lets_in(&roster, message.chat.id) {
+            let start = match text {
+                Text::Command(Name::Start, argument) if !message.forwarded => Some(argument),
+                _ => None,
+            };
+            return self.stranger(&heard, start);
+        }
+        self.came_back(message.chat.id)?;
+        if message.forwarded {
+            // Somebody else's words. A group hears about such things often, and nothing is said there.
+            let is_command = matches!(text, Text::Command(..)) && is_private;
+            return Ok(if is_command {
+                heard.reply(heard.words.say(Word::Forwarded, &[]))
+            } else {
+                Effects::default()
+            });
+        }
+        let mut effects = match text {
+            Text::Command(name, argument) => self.command(&heard, name, argument)?,
+            // In a group people talk to each other. Whoever taps a key there answers the message that brought it.
+            Text::Words(text) if is_private || message.answers == Some(self.me.id) || text.starts_with('/') => {
+                self.browse(&heard, text)?
+            }
+            Text::Words(_) | Text::Foreign => Effects::default(),
+        };
+        if let Some(from) = &message.from
+            && self.store.person(from.id).map_err(|err| err.to_string())?.as_ref() != Some(from)
+        {
+            effects.changes.push(Change::Seen(from.clone()));
+        }
+        Ok(effects)
+    }
+
+    fn command(&self, heard: &Heard<'_>, name: Name, argument: &str) -> Result<Effects, String> {
+        let words = heard.words;
+        match name {
+            Name::Start => {
+                let mut effects = Effects::default();
+                let reply = Reply::to(heard.message, self.greeting(words));
+                self.say_with_dashboards(&mut effects, reply, heard.room(), words);
+                Ok(effects)
+            }
+            Name::Help => Ok(heard.reply(self.help(heard))),
+            Name::Regexp => self.regexp(heard, argument),
+            Name::Subscribe => self.subscribe(heard, argument),
+            Name::Unsubscribe => self.unsubscribe(heard, argument),
+            Name::List => Ok(self.list(heard)),
+            Name::Stop => self.stop(heard),
+            Name::Dashboards => self.dashboards(heard),
+            Name::Users | Name::Remove => {
+                let person = heard.message.from.as_ref().map(|from| from.id);
+                if !person.is_some_and(|id| self.access.is_admin(&self.guests.roster(), id)) {
+                    return Ok(heard.reply(words.say(Word::AdminOnly, &[])));
+                }
+                if name == Name::Users { Ok(self.users(heard)) } else { self.remove(heard, argument) }
+            }
+        }
+    }
+
+    pub(super) fn greeting(&self, words: Words) -> String {
+        words.say(if self.gallery.is_some() { Word::Start } else { Word::StartNoGrafana }, &[])
+    }
+
+    fn help(&self, heard: &Heard<'_>) -> String {
+        let words = heard.words;
+        let mut parts = vec![words.say(Word::Help, &[])];
+        if self.gallery.is_some() {
+            parts.push(words.say(Word::HelpGrafana, &[]));
+        }
+        let person = heard.message.from.as_ref().map(|from| from.id);
+        if person.is_some_and(|id| self.access.is_admin(&self.guests.roster(), id)) {
+            parts.push(words.say(Word::HelpAdmin, &[]));
+        }
+        parts.join("\n\n")
+    }
+
+    fn press(&self, press: &Press) -> Result<Effects, String> {
+        let lang = self.guests.roster().lang(press.from.id);
+        let words = Words::of([lang.as_deref(), press.from.language.as_deref(), self.language.as_deref()]);
+        if let Some((approved, chat)) = decision(&press.data) {
+            return self.decide(press, approved, chat, words);
+        }
+        let chat = press.chat.as_ref().map_or(press.from.id, |chat| chat.id);
+        if !self.access.lets_in(&self.guests.roster(), chat) {
+            self.metrics.strangers.inc();
+            let mut effects = Effects::default();
+            effects.answer(press.from.id, &press.query, "");
+            return Ok(effects);
+        }
+        self.press_picture(press, words)
+    }
+
+    pub(super) fn next_picture(&self) -> i64 {
+        self.pictures.fetch_add(1, Ordering::SeqCst) + 1
+    }
+}

@@ -1,0 +1,73 @@
+//! The list of commands that Telegram shows beside the line where people type.
+
+use serde_json::{Value, json};
+
+use super::effects::Outgoing;
+use super::words::{Word, Words};
+
+/// In the order of their use; the last two are for administrators, and the one before them for those who have Grafana.
+const COMMANDS: [(&str, Word); 10] = [
+    ("list", Word::CommandList),
+    ("regexp", Word::CommandRegexp),
+    ("subscribe", Word::CommandSubscribe),
+    ("unsubscribe", Word::CommandUnsubscribe),
+    ("stop", Word::CommandStop),
+    ("start", Word::CommandStart),
+    ("help", Word::CommandHelp),
+    ("dashboards", Word::CommandDashboards),
+    ("users", Word::CommandUsers),
+    ("remove", Word::CommandRemove),
+];
+
+/// For everybody: in each language, and in English for all others.
+pub fn for_all(has_grafana: bool) -> Vec<Outgoing> {
+    let english = Words::of([Some("en")]);
+    let mut calls = vec![call(0, json!({"commands": commands(english, has_grafana, false)}))];
+    for words in Words::all().filter(|words| words.code() != english.code()) {
+        let commands = commands(words, has_grafana, false);
+        calls.push(call(0, json!({"commands": commands, "language_code": words.code()})));
+    }
+    calls
+}
+
+/// For an administrator, in the chat with the bot.
+pub fn for_admin(admin: i64, words: Words, has_grafana: bool) -> Option<Outgoing> {
+    let scope = json!({"type": "chat", "chat_id": admin});
+    // The configuration can name groups and channels too.
+    (admin > 0).then(|| call(admin, json!({"commands": commands(words, has_grafana, true), "scope": scope})))
+}
+
+fn commands(words: Words, has_grafana: bool, is_admin: bool) -> Value {
+    let wanted = |name: &str| match name {
+        "dashboards" => has_grafana,
+        "users" | "remove" => is_admin,
+        _ => true,
+    };
+    let commands = COMMANDS.iter().filter(|(name, _)| wanted(name));
+    commands.map(|(name, word)| json!({"command": name, "description": words.get(*word)})).collect()
+}
+
+fn call(chat: i64, parameters: Value) -> Outgoing {
+    let slot = format!("commands {}", parameters["language_code"].as_str().unwrap_or_default());
+    Outgoing { chat, method: "setMyCommands", parameters, slot: Some(slot), request: None, picture: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_telegram_takes() {
+        let mut all = for_all(true);
+        all.extend(for_admin(7, Words::of([Some("ru")]), true));
+        assert_eq!(all.len(), 3);
+        for call in all {
+            for command in call.parameters["commands"].as_array().unwrap() {
+                let description = command["description"].as_str().unwrap();
+                assert!((1..=256).contains(&description.chars().count()), "{description}");
+                assert!(command["command"].as_str().unwrap().bytes().all(|byte| byte.is_ascii_lowercase()));
+            }
+        }
+        assert!(for_admin(-5, Words::of([None]), true).is_none());
+    }
+}

@@ -1,0 +1,515 @@
+//! What the bot says, on its way to Telegram: in order within a chat, at Telegram's pace, and until it is answered.
+//!
+//! One thread owns the queue and decides; others make the calls and draw the pictures. A picture that takes its time
+//! holds nobody up, not even the chat that waits for it: whatever is ready goes first.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::effects::Outgoing;
+use super::metrics::Metrics;
+use super::pool::Pool;
+use super::store::{Queued, Store};
+use crate::markup;
+use crate::pacing::{Limits, Pacing};
+use crate::record::Chat;
+use crate::telegram::{Answer, Api, Call, File};
+use crate::verdict::{Change, Verdict, verdict};
+
+/// Calls at a time.
+const CALLS: usize = 8;
+
+/// Pictures that are drawn at a time: in all, and for one chat. Grafana's renderer works on some thirty at most.
+const PICTURES: usize = 16;
+const PICTURES_OF_A_CHAT: usize = 3;
+
+/// A call that got a server's error, or no answer, is made so often at most.
+const MOST_TRIES: u32 = 2;
+const MOST_SERVER_ERRORS: u32 = 4;
+
+/// After the API was out of reach: the first pause, which doubles, and the longest.
+const OUTAGE: Duration = Duration::from_secs(1);
+const LONGEST_OUTAGE: Duration = Duration::from_secs(30);
+
+/// Something that happened to a call.
+pub enum Event {
+    /// New ones, on disk already.
+    Queued(Vec<Queued>),
+    /// It was answered.
+    Answered(i64, Answer),
+    /// Its picture, for this chat, is there, or what to say in its place.
+    Drawn(i64, i64, Result<Drawn, String>),
+    /// Begin nothing more, and end when everything under way was answered.
+    Stop,
+}
+
+/// A picture, ready to be sent.
+pub struct Drawn {
+    /// The upload.
+    pub file: File,
+    /// Of the call: caption, buttons.
+    pub parameters: Value,
+}
+
+/// What the queue needs of the rest of the bot.
+pub trait House: Send + Sync + 'static {
+    /// Draws a picture. The error is a message in Telegram's HTML.
+    fn draw(&self, call: &Outgoing) -> Result<Drawn, String>;
+    /// What to say, in Telegram's HTML, when Telegram does not take the picture.
+    fn refused(&self, call: &Outgoing, why: &str) -> String;
+    /// The chat has blocked the bot, or thrown it out.
+    fn gone(&self, chat: i64, why: &str);
+    /// The chat has another id.
+    fn moved(&self, old: i64, new: i64);
+}
+
+/// A call that waits or is under way.
+struct Waiting {
+    queued: Queued,
+    file: Option<File>,
+    stage: Stage,
+    server_errors: u32,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Stage {
+    /// Needs a picture that nobody draws yet.
+    ToDraw,
+    Drawing,
+    Ready,
+    UnderWay,
+}
+
+/// The queue.
+pub struct Queue<H> {
+    api: Api,
+    store: Arc<Store>,
+    house: Arc<H>,
+    metrics: Arc<Metrics>,
+    events: Sender<Event>,
+    pacing: Pacing,
+    calls: BTreeMap<i64, Waiting>,
+    /// Numbers of the calls of each chat, in order.
+    chats: HashMap<i64, BTreeSet<i64>>,
+    callers: Pool,
+    painters: Pool,
+    /// The chats of the calls that have no answer yet; none for those without a pace.
+    under_way: HashMap<i64, Option<i64>>,
+    drawing: HashMap<i64, usize>,
+    outage: Duration,
+    stopping: bool,
+    refused: Option<String>,
+}
+
+/// Without a message in the chat, so without its pace.
+fn is_free(call: &Outgoing) -> bool {
+    matches!(call.method, "answerCallbackQuery" | "setMyCommands")
+}
+
+impl<H: House> Queue<H> {
+    /// A queue with what an earlier run left.
+    pub fn new(
+        api: Api,
+        store: Arc<Store>,
+        house: Arc<H>,
+        metrics: Arc<Metrics>,
+        limits: Limits,
+        events: Sender<Event>,
+    ) -> rusqlite::Result<Self> {
+        let mut queue = Queue {
+            api,
+            store,
+            house,
+            metrics,
+            events,
+            pacing: Pacing::new(limits),
+            calls: BTreeMap::new(),
+            chats: HashMap::new(),
+            callers: Pool::new("telegram", CALLS),
+            painters: Pool::new("pictures", PICTURES),
+            under_way: HashMap::new(),
+            drawing: HashMap::new(),
+            outage: OUTAGE,
+            stopping: false,
+            refused: None,
+        };
+        let now = Instant::now();
+        for queued in queue.store.calls()? {
+            if queued.tries > 0 {
+                // It was under way when the earlier run ended, so it counts for the pace of this one.
+                queue.pacing.count(&Chat::Id(queued.call.chat), now);
+            }
+            if queued.tries >= MOST_TRIES || (queued.tries > 0 && is_free(&queued.call)) {
+                queue.store.sent(&queued, None)?;
+            } else {
+                queue.add(queued);
+            }
+        }
+        Ok(queue)
+    }
+
+    /// Works until it is stopped; the reason, where Telegram refuses the token.
+    pub fn run(mut self, events: &Receiver<Event>) -> rusqlite::Result<Option<String>> {
+        loop {
+            self.draw_pictures();
+            let next = self.send_what_is_due()?;
+            self.metrics.waiting(self.calls.len());
+            if self.under_way.is_empty() && (self.stopping || self.refused.is_some()) {
+                return Ok(self.refused);
+            }
+            let patience = next.map_or(Duration::from_secs(30), |at| at.saturating_duration_since(Instant::now()));
+            let first = match events.recv_timeout(patience.max(Duration::from_millis(1))) {
+                Ok(event) => Some(event),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(Event::Stop),
+            };
+            let mut next = first;
+            while let Some(event) = next {
+                self.take(event)?;
+                next = events.try_recv().ok();
+            }
+            self.pacing.forget_idle(Instant::now());
+        }
+    }
+
+    fn take(&mut self, event: Event) -> rusqlite::Result<()> {
+        match event {
+            Event::Queued(calls) => calls.into_iter().for_each(|queued| self.add(queued)),
+            Event::Answered(id, answer) => self.answered(id, &answer)?,
+            Event::Drawn(id, chat, result) => self.drawn(id, chat, result)?,
+            Event::Stop => self.stopping = true,
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, queued: Queued) {
+        if let Some(slot) = &queued.call.slot {
+            let of_chat = self.chats.get(&queued.call.chat);
+            let replaced: Vec<i64> = (of_chat.into_iter().flatten().copied())
+                .filter(|id| {
+                    self.calls.get(id).is_some_and(|old| {
+                        old.queued.tries == 0
+                            && old.stage != Stage::UnderWay
+                            && old.queued.call.slot.as_ref() == Some(slot)
+                    })
+                })
+                .collect();
+            replaced.into_iter().for_each(|id| self.remove(id));
+        }
+        let stage = if queued.call.picture.is_some() { Stage::ToDraw } else { Stage::Ready };
+        self.chats.entry(queued.call.chat).or_default().insert(queued.id);
+        self.calls.insert(queued.id, Waiting { queued, file: None, stage, server_errors: 0 });
+    }
+
+    fn remove(&mut self, id: i64) {
+        let Some(gone) = self.calls.remove(&id) else { return };
+        let chat = gone.queued.call.chat;
+        if let Some(ids) = self.chats.get_mut(&chat) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.chats.remove(&chat);
+            }
+        }
+    }
+
+    /// Gives the pictures that nobody draws yet to the painters, a few for each chat.
+    fn draw_pictures(&mut self) {
+        if self.stopping {
+            return;
+        }
+        let to_draw: Vec<i64> =
+            self.calls.iter().filter(|(_, waiting)| waiting.stage == Stage::ToDraw).map(|(id, _)| *id).collect();
+        for id in to_draw {
+            let Some(waiting) = self.calls.get_mut(&id) else { continue };
+            let of_chat = self.drawing.entry(waiting.queued.call.chat).or_default();
+            if *of_chat >= PICTURES_OF_A_CHAT {
+                continue;
+            }
+            *of_chat += 1;
+            waiting.stage = Stage::Drawing;
+            let (house, call, events) = (self.house.clone(), waiting.queued.call.clone(), self.events.clone());
+            let metrics = self.metrics.clone();
+            self.painters.run(move || {
+                let result = metrics.drawing(|| house.draw(&call));
+                let _ = events.send(Event::Drawn(id, call.chat, result));
+            });
+        }
+    }
+
+    fn drawn(&mut self, id: i64, chat: i64, result: Result<Drawn, String>) -> rusqlite::Result<()> {
+        let of_chat = self.drawing.entry(chat).or_default();
+        *of_chat = of_chat.saturating_sub(1);
+        if *of_chat == 0 {
+            self.drawing.remove(&chat);
+        }
+        // It may have been replaced meanwhile, or its chat be gone.
+        let Some(waiting) = self.calls.get_mut(&id) else { return Ok(()) };
+        waiting.stage = Stage::Ready;
+        let call = &mut waiting.queued.call;
+        match result {
+            Ok(drawn) => {
+                waiting.file = Some(drawn.file);
+                call.parameters = drawn.parameters;
+            }
+            Err(html) => {
+                call.parameters = say_instead(call, html);
+                call.method = "sendMessage";
+                call.picture = None;
+                self.store.rewrite(&waiting.queued)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the calls that may be made now; when the next one may.
+    fn send_what_is_due(&mut self) -> rusqlite::Result<Option<Instant>> {
+        if self.stopping || self.refused.is_some() {
+            return Ok(None);
+        }
+        let now = Instant::now();
+        let mut next: Option<Instant> = None;
+        let mut due: Vec<(i64, bool)> = Vec::new();
+        for (chat, ids) in &self.chats {
+            let ready = ids.iter().filter_map(|id| Some((*id, self.calls.get(id)?)));
+            let ready = ready.filter(|(_, waiting)| waiting.stage == Stage::Ready);
+            let (free, paced): (Vec<_>, Vec<_>) = ready.partition(|(_, waiting)| is_free(&waiting.queued.call));
+            due.extend(free.into_iter().map(|(id, _)| (id, true)));
+            let Some((first, _)) = paced.first() else { continue };
+            match self.pacing.chat_ready(&Chat::Id(*chat), now) {
+                Some(at) if at <= now => due.push((*first, false)),
+                Some(at) => next = Some(next.map_or(at, |next| next.min(at))),
+                None => {}
+            }
+        }
+        // The oldest first.
+        due.sort_unstable();
+        for (id, free) in due {
+            if self.under_way.len() >= CALLS {
+                // The next answer looks again.
+                return Ok(None);
+            }
+            match self.pacing.overall_ready(now) {
+                Some(at) if at <= now => self.send(id, free)?,
+                Some(at) => return Ok(Some(next.map_or(at, |next| next.min(at)))),
+                None => return Ok(None),
+            }
+        }
+        Ok(next)
+    }
+
+    fn send(&mut self, id: i64, free: bool) -> rusqlite::Result<()> {
+        if !self.store.sending(id)? {
+            self.remove(id);
+            return Ok(());
+        }
+        let Some(waiting) = self.calls.get_mut(&id) else { return Ok(()) };
+        waiting.queued.tries += 1;
+        waiting.stage = Stage::UnderWay;
+        let outgoing = &waiting.queued.call;
+        self.under_way.insert(id, (!free).then_some(outgoing.chat));
+        if !free {
+            self.pacing.begin(&Chat::Id(outgoing.chat));
+        }
+        let call =
+            Call { method: outgoing.method, parameters: outgoing.parameters.clone(), file: waiting.file.clone() };
+        let (api, events) = (self.api.clone(), self.events.clone());
+        self.callers.run(move || {
+            let answer = api.call(&call);
+            let _ = events.send(Event::Answered(id, answer));
+        });
+        Ok(())
+    }
+
+    fn answered(&mut self, id: i64, answer: &Answer) -> rusqlite::Result<()> {
+        let now = Instant::now();
+        let verdict = verdict(answer);
+        self.metrics.answered(&verdict);
+        let paced = self.under_way.remove(&id).flatten();
+        if let Some(chat) = paced {
+            self.pacing.end(&Chat::Id(chat), !matches!(verdict, Verdict::Later(_)), now);
+        }
+        let Some(waiting) = self.calls.get_mut(&id) else { return Ok(()) };
+        waiting.stage = Stage::Ready;
+        let free = paced.is_none();
+        let chat = waiting.queued.call.chat;
+        if !matches!(verdict, Verdict::Later(_)) {
+            self.outage = OUTAGE;
+        }
+        match verdict {
+            Verdict::Told { message_id, .. } => self.over(id, message_id)?,
+            Verdict::Flood(time) => {
+                log::warn!("Telegram asks for {} s of silence in chat {chat}", time.as_secs());
+                self.pacing.flood(&Chat::Id(chat), time, now);
+                self.again(id)?;
+            }
+            Verdict::Later(why) => {
+                log::warn!("cannot reach Telegram: {why}; trying again in {} s", self.outage.as_secs());
+                self.pacing.freeze_all(now + self.outage);
+                self.outage = (self.outage * 2).min(LONGEST_OUTAGE);
+                self.again(id)?;
+            }
+            _ if free => self.over(id, None)?,
+            Verdict::Unsure(why) => {
+                if self.calls.get(&id).is_some_and(|waiting| waiting.queued.tries < MOST_TRIES) {
+                    self.pacing.freeze(&Chat::Id(chat), now + OUTAGE);
+                } else {
+                    self.dropped(id, &why)?;
+                }
+            }
+            Verdict::ServerError(why) => self.server_error(id, &why, now)?,
+            Verdict::Moved(new) => self.moved(chat, new),
+            Verdict::Gone(why) => self.gone(chat, &why),
+            Verdict::Change(change, why) => self.change(id, change, &why)?,
+            Verdict::Never(why) if cannot_edit(&why) => self.send_anew(id)?,
+            Verdict::NoChat(why) | Verdict::Never(why) => self.dropped(id, &why)?,
+            Verdict::Stop(why) if why.contains("method not found") => self.dropped(id, &why)?,
+            Verdict::Stop(why) => self.refused = Some(why),
+        }
+        Ok(())
+    }
+
+    fn over(&mut self, id: i64, message: Option<i64>) -> rusqlite::Result<()> {
+        if let Some(waiting) = self.calls.get(&id) {
+            self.store.sent(&waiting.queued, message)?;
+        }
+        self.remove(id);
+        Ok(())
+    }
+
+    fn dropped(&mut self, id: i64, why: &str) -> rusqlite::Result<()> {
+        if let Some(waiting) = self.calls.get(&id) {
+            let call = &waiting.queued.call;
+            log::error!("cannot say something to chat {}: {}: {why}", call.chat, call.method);
+        }
+        self.over(id, None)
+    }
+
+    /// It was not delivered and is to be made again.
+    fn again(&mut self, id: i64) -> rusqlite::Result<()> {
+        if let Some(waiting) = self.calls.get_mut(&id) {
+            waiting.queued.tries = waiting.queued.tries.saturating_sub(1);
+            self.store.not_sent(id)?;
+        }
+        Ok(())
+    }
+
+    fn server_error(&mut self, id: i64, why: &str, now: Instant) -> rusqlite::Result<()> {
+        let Some(waiting) = self.calls.get_mut(&id) else { return Ok(()) };
+        waiting.server_errors += 1;
+        if waiting.server_errors >= MOST_SERVER_ERRORS {
+            return self.dropped(id, why);
+        }
+        let pause = OUTAGE * 2_u32.pow(waiting.server_errors);
+        self.pacing.freeze(&Chat::Id(waiting.queued.call.chat), now + pause);
+        self.again(id)
+    }
+
+    fn moved(&mut self, old: i64, new: i64) {
+        let (store, house) = (self.store.clone(), self.house.clone());
+        house.moved(old, new);
+        self.pacing.rename(&Chat::Id(old), &Chat::Id(new));
+        let ids = self.chats.remove(&old).unwrap_or_default();
+        for id in &ids {
+            if let Some(waiting) = self.calls.get_mut(id) {
+                waiting.queued.call.chat = new;
+                waiting.queued.call.parameters["chat_id"] = new.into();
+                waiting.queued.tries = 0;
+                if let Err(err) = store.rewrite(&waiting.queued) {
+                    log::error!("cannot write what moves to chat {new}: {err}");
+                }
+            }
+        }
+        self.chats.entry(new).or_default().extend(ids);
+    }
+
+    fn gone(&mut self, chat: i64, why: &str) {
+        log::info!("chat {chat} lets the bot in no more: {why}");
+        self.house.gone(chat, why);
+        for id in self.chats.remove(&chat).unwrap_or_default() {
+            // What is under way comes back to nobody.
+            self.calls.remove(&id);
+        }
+    }
+
+    /// Makes of a refused call one that may be taken.
+    fn change(&mut self, id: i64, change: Change, why: &str) -> rusqlite::Result<()> {
+        let Some(waiting) = self.calls.get_mut(&id) else { return Ok(()) };
+        let call = &mut waiting.queued.call;
+        let Some(parameters) = call.parameters.as_object_mut() else { return self.dropped(id, why) };
+        let changed = match change {
+            Change::Plain => {
+                for name in ["text", "caption"] {
+                    if let Some(Value::String(text)) = parameters.get_mut(name) {
+                        *text = markup::plain(text);
+                    }
+                }
+                parameters.remove("parse_mode").is_some()
+            }
+            Change::NoThread => parameters.remove("message_thread_id").is_some(),
+            Change::NoReply => parameters.remove("reply_parameters").is_some(),
+            Change::NoButtons => parameters.remove("reply_markup").is_some(),
+            _ => false,
+        };
+        if !changed && call.picture.take().is_some() {
+            log::error!("chat {} does not take a picture: {why}", call.chat);
+            call.parameters = say_instead(call, self.house.refused(call, why));
+            call.method = "sendMessage";
+            waiting.file = None;
+            waiting.queued.tries = 0;
+            return self.store.rewrite(&waiting.queued);
+        }
+        if !changed {
+            return self.dropped(id, why);
+        }
+        log::warn!("a message to chat {} is sent otherwise: {why}", call.chat);
+        waiting.queued.tries = 0;
+        // A picture's parameters are made anew with the picture.
+        if waiting.queued.call.picture.is_none() {
+            self.store.rewrite(&waiting.queued)
+        } else {
+            self.store.not_sent(id)
+        }
+    }
+
+    /// The message that was to be changed is gone: the picture comes as a new one.
+    fn send_anew(&mut self, id: i64) -> rusqlite::Result<()> {
+        let Some(waiting) = self.calls.get_mut(&id) else { return Ok(()) };
+        let call = &mut waiting.queued.call;
+        if call.method != "editMessageMedia" {
+            return self.dropped(id, "the message to be changed is gone");
+        }
+        call.method = "sendPhoto";
+        if let Some(parameters) = call.parameters.as_object_mut() {
+            parameters.remove("message_id");
+            for name in ["caption", "parse_mode"] {
+                let value = parameters.get("media").and_then(|media| media.get(name)).cloned();
+                if let Some(value) = value {
+                    parameters.insert(name.to_owned(), value);
+                }
+            }
+            parameters.remove("media");
+        }
+        waiting.queued.tries = 0;
+        self.store.rewrite(&waiting.queued)
+    }
+}
+
+fn cannot_edit(why: &str) -> bool {
+    ["message to edit not found", "message can't be edited", "MESSAGE_ID_INVALID"].iter().any(|text| why.contains(text))
+}
+
+/// The message in place of a picture.
+fn say_instead(call: &Outgoing, html: String) -> Value {
+    let mut parameters = serde_json::json!({"chat_id": call.chat, "text": html, "parse_mode": "HTML",
+        "link_preview_options": {"is_disabled": true}});
+    for name in ["message_thread_id", "reply_parameters"] {
+        if let Some(value) = call.parameters.get(name) {
+            parameters[name] = value.clone();
+        }
+    }
+    parameters
+}

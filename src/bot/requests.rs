@@ -1,0 +1,327 @@
+//! Strangers and administrators: pairing, requests and what is decided about them, /users and /remove; and chats that
+//! block the bot, come back, or move.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::access::Mode;
+use super::conversation::{Conversation, Heard};
+use super::effects::{Change, Effects, Outgoing, Reply, Request};
+use super::menu;
+use super::update::{Kind, Membership, Message, Person, Press, Room};
+use super::words::{Word, Words};
+use crate::record::Chat;
+use crate::users::Roster;
+
+/// Requests that wait for a decision at a time: more are nobody's wish but an attack.
+const MOST_REQUESTS: usize = 50;
+
+/// Entries that /users shows; more are cut, and said to be.
+const MOST_SHOWN: usize = 200;
+
+impl Conversation {
+    /// Somebody who is not let in wrote. Whatever it was but /start: no answer.
+    pub(super) fn stranger(&self, heard: &Heard<'_>, start: Option<&str>) -> Result<Effects, String> {
+        self.metrics.strangers.inc();
+        let (Some(argument), Mode::Invite) = (start, &self.access.mode) else { return Ok(Effects::default()) };
+        let roster = self.guests.roster();
+        let message = heard.message;
+        let admins = self.access.all_admins(&roster);
+        let person = message.from.as_ref();
+        if let Some(person) = person {
+            if admins.is_empty() && message.chat.kind == Kind::Private && !argument.is_empty() {
+                return self.pair(heard, person, argument);
+            }
+            // An administrator who brings the bot into a group need not ask.
+            if message.chat.kind != Kind::Private && admins.contains(&person.id) {
+                return self.let_group_in(message, heard.words);
+            }
+        }
+        if admins.is_empty() {
+            return Ok(heard.reply(heard.words.say(Word::AccessNoAdmin, &[])));
+        }
+        let known = self.store.request(message.chat.id).map_err(|err| err.to_string())?;
+        let open = self.store.open_requests().map_err(|err| err.to_string())?;
+        if known.is_some() || open >= MOST_REQUESTS {
+            // Asking again changes nothing, and whoever was turned down hears nothing more.
+            return Ok(Effects::default());
+        }
+        self.put_to_admins(heard, admins.into_iter())
+    }
+
+    fn put_to_admins(&self, heard: &Heard<'_>, admins: impl Iterator<Item = i64>) -> Result<Effects, String> {
+        let message = heard.message;
+        let chat = message.chat.id;
+        let request = Request {
+            room: message.room(),
+            title: message.chat.title.clone(),
+            language: heard.words.code().to_owned(),
+            denied: false,
+        };
+        let mut effects = Effects { changes: vec![Change::Requested(request)], ..Effects::default() };
+        let is_group = message.chat.kind != Kind::Private;
+        for admin in admins {
+            let words = self.words_for(admin)?;
+            let id = chat.to_string();
+            let text = if is_group {
+                let by = message.from.as_ref().map_or("?", |from| from.name.as_str());
+                words.say(Word::AccessRequestGroup, &[("name", &message.chat.title), ("by", by), ("id", &id)])
+            } else {
+                let username = message.from.as_ref().and_then(|from| from.username.as_deref());
+                let username = username.map(|name| format!("@{name} ")).unwrap_or_default();
+                words.say(Word::AccessRequest, &[("name", &message.chat.title), ("username", &username), ("id", &id)])
+            };
+            let button = |word, what: &str| json!({"text": words.get(word), "callback_data": format!("{what}:{chat}")});
+            let keyboard =
+                json!({"inline_keyboard": [[button(Word::AccessApprove, "a"), button(Word::AccessDeny, "d")]]});
+            effects.say(Reply::new(Room { chat: admin, thread: None }, text).buttons(keyboard).request(chat));
+        }
+        let word = if is_group { Word::AccessAskedGroup } else { Word::AccessAsked };
+        effects.say(Reply::to(message, heard.words.say(word, &[])));
+        log::info!("chat {chat} asks to be let in");
+        Ok(effects)
+    }
+
+    /// `/start CODE`, while there is no administrator. A wrong code is as good as none.
+    fn pair(&self, heard: &Heard<'_>, person: &Person, code: &str) -> Result<Effects, String> {
+        if !self.pairing.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(code)) {
+            return Ok(heard.reply(heard.words.say(Word::AccessNoAdmin, &[])));
+        }
+        self.guests.edit(|roster| {
+            roster.admit(person.id);
+            roster.set_role(person.id, Some("admin"));
+            roster.set_name(person.id, &person.name);
+        })?;
+        crate::notice!("{:?} ({}) is an administrator now", person.name, person.id);
+        let words = heard.words;
+        let text = format!("{}\n\n{}", words.say(Word::AccessPaired, &[]), self.greeting(words));
+        let mut effects = Effects::default();
+        self.say_with_dashboards(&mut effects, Reply::to(heard.message, text), heard.room(), words);
+        effects.changes.extend([Change::Paired, Change::Seen(person.clone())]);
+        effects.calls.extend(menu::for_admin(person.id, words, self.gallery.is_some()));
+        Ok(effects)
+    }
+
+    fn let_group_in(&self, message: &Message, words: Words) -> Result<Effects, String> {
+        let chat = &message.chat;
+        self.guests.edit(|roster| {
+            roster.admit(chat.id);
+            roster.set_name(chat.id, &chat.title);
+        })?;
+        log::info!("group {} was let in", chat.id);
+        let mut effects =
+            Effects { changes: vec![Change::Decided { chat: chat.id, approved: true }], ..Effects::default() };
+        effects.say(Reply::to(message, words.say(Word::AccessGroupIn, &[])));
+        Ok(effects)
+    }
+
+    /// Approve or Deny was pressed. The numbers in the data are anybody's to make up, so nothing is taken from them but
+    /// which request is meant.
+    pub(super) fn decide(&self, press: &Press, approved: bool, chat: i64, words: Words) -> Result<Effects, String> {
+        let mut effects = Effects::default();
+        let admin = press.from.id;
+        if !self.access.is_admin(&self.guests.roster(), admin) {
+            effects.answer(admin, &press.query, words.get(Word::AccessNotYours));
+            return Ok(effects);
+        }
+        let request = self.store.request(chat).map_err(|err| err.to_string())?.filter(|request| !request.denied);
+        let Some(request) = request else {
+            effects.answer(admin, &press.query, words.get(Word::AccessGone));
+            return Ok(effects);
+        };
+        if approved {
+            self.guests.edit(|roster| {
+                roster.admit(chat);
+                roster.set_name(chat, &request.title);
+            })?;
+        }
+        log::info!("chat {chat} was {} by {admin}", if approved { "let in" } else { "turned down" });
+        effects.changes.push(Change::Decided { chat, approved });
+        effects.answer(admin, &press.query, "");
+        let word = if approved { Word::AccessApproved } else { Word::AccessDenied };
+        for (admin, message) in self.store.asked(chat).map_err(|err| err.to_string())? {
+            let words = self.words_for(admin)?;
+            let values = [("name", request.title.as_str()), ("by", &press.from.name), ("id", &chat.to_string())];
+            effects.calls.push(Outgoing {
+                chat: admin,
+                method: "editMessageText",
+                parameters: json!({"chat_id": admin, "message_id": message, "text": words.say(word, &values),
+                    "parse_mode": "HTML"}),
+                slot: None,
+                request: None,
+                picture: None,
+            });
+        }
+        if approved {
+            let theirs = Words::of([Some(request.language.as_str())]);
+            let text = if request.room.chat < 0 {
+                theirs.say(Word::AccessGroupIn, &[])
+            } else {
+                format!("{}\n\n{}", theirs.say(Word::AccessWelcome, &[]), self.greeting(theirs))
+            };
+            self.say_with_dashboards(&mut effects, Reply::new(request.room, text), request.room, theirs);
+        }
+        Ok(effects)
+    }
+
+    /// `/users`
+    pub(super) fn users(&self, heard: &Heard<'_>) -> Effects {
+        let words = heard.words;
+        let roster = self.guests.roster();
+        let mut lines: Vec<String> = roster
+            .chats()
+            .take(MOST_SHOWN)
+            .map(|(chat, entry)| {
+                let mut marks = String::new();
+                if matches!(&chat, Chat::Id(id) if self.access.is_admin(&roster, *id)) {
+                    marks.push_str(words.get(Word::UsersAdmin));
+                }
+                if entry.blocked_since.is_some() {
+                    marks.push_str(words.get(Word::UsersBlocked));
+                }
+                let mut wants: Vec<String> = Vec::new();
+                for subscription in &entry.subscriptions {
+                    let texts = subscription.patterns.iter().chain(&subscription.labels);
+                    wants.extend(texts.map(|text| text.chars().take(80).collect()));
+                }
+                let wants =
+                    if wants.is_empty() { words.get(Word::UsersNothing).to_owned() } else { wants.join("  ·  ") };
+                let (id, name) = (chat.to_string(), entry.name.unwrap_or_default());
+                words.say(Word::UsersLine, &[("id", &id), ("name", &name), ("marks", &marks), ("wants", &wants)])
+            })
+            .collect();
+        let total = roster.chats().count();
+        if total > lines.len() {
+            lines.push("…".to_owned());
+        }
+        let title = words.count(words.get(Word::CountChats), total as u64);
+        let mut text = match self.access.mode {
+            Mode::Invite => words.say(Word::UsersTitle, &[("count", &title)]),
+            Mode::Open => words.say(Word::UsersOpen, &[]),
+            Mode::List(_) => words.say(Word::UsersList, &[]),
+        };
+        if lines.is_empty() {
+            lines.push(words.say(Word::UsersEmpty, &[]));
+        }
+        text.push('\n');
+        text.push_str(&lines.join("\n"));
+        heard.reply(text)
+    }
+
+    /// `/remove ID`
+    pub(super) fn remove(&self, heard: &Heard<'_>, argument: &str) -> Result<Effects, String> {
+        let words = heard.words;
+        let Ok(id) = argument.parse::<i64>() else {
+            return Ok(heard.reply(words.say(Word::RemoveHow, &[])));
+        };
+        let roster = self.guests.roster();
+        let is_own = heard.message.from.as_ref().is_some_and(|from| from.id == id);
+        if is_own && self.access.all_admins(&roster).len() == 1 {
+            return Ok(heard.reply(words.say(Word::RemoveLast, &[])));
+        }
+        let name = roster.name(id).unwrap_or_default();
+        let gone = self.guests.edit(|roster| roster.remove(id))?;
+        let id_text = id.to_string();
+        let configured = self.access.admins.contains(&id)
+            || matches!(&self.access.mode, Mode::List(ids) if ids.contains(&id))
+            || self.access.mode == Mode::Open;
+        let mut text = match gone {
+            true => words.say(Word::RemoveDone, &[("name", &name), ("id", &id_text)]),
+            false => words.say(Word::RemoveUnknown, &[("what", &id_text)]),
+        };
+        if configured {
+            text.push('\n');
+            text.push_str(&words.say(Word::RemoveConfigured, &[("id", &id_text)]));
+        }
+        log::info!("chat {id} was removed");
+        let mut effects = heard.reply(text);
+        if gone {
+            // What waits for them must not be told any more.
+            effects.changes.splice(0..0, [Change::Silence(id), Change::Forgotten(id)]);
+        }
+        Ok(effects)
+    }
+
+    /// The bot was blocked, unblocked, thrown out, let in.
+    pub(super) fn membership(&self, membership: &Membership) -> Result<Effects, String> {
+        let chat = &membership.chat;
+        let mut effects = Effects::default();
+        if membership.member {
+            self.came_back(chat.id)?;
+            let roster = self.guests.roster();
+            let by_admin = self.access.is_admin(&roster, membership.from.id);
+            let is_new = !membership.was_member && chat.kind != Kind::Private && !self.access.lets_in(&roster, chat.id);
+            if is_new && by_admin && self.access.mode == Mode::Invite {
+                let message = Message {
+                    chat: chat.clone(),
+                    thread: None,
+                    id: 0,
+                    from: None,
+                    text: String::new(),
+                    forwarded: false,
+                    answers: None,
+                };
+                let words = self.words_for(membership.from.id)?;
+                return self.let_group_in(&message, words);
+            }
+        } else {
+            self.blocked(chat.id)?;
+            effects.changes.push(Change::Silence(chat.id));
+        }
+        Ok(effects)
+    }
+
+    /// A chat that writes lets the bot in.
+    pub(super) fn came_back(&self, chat: i64) -> Result<(), String> {
+        if self.guests.roster().blocked(chat).is_some() {
+            log::info!("chat {chat} lets the bot in again");
+            self.guests.edit(|roster| roster.set_blocked(chat, None))?;
+        }
+        Ok(())
+    }
+
+    /// A chat does not let the bot in any more: it keeps its entry and gets nothing.
+    pub fn blocked(&self, chat: i64) -> Result<(), String> {
+        let roster = self.guests.roster();
+        if roster.contains(chat) && roster.blocked(chat).is_none() {
+            log::info!("chat {chat} has blocked the bot");
+            self.guests.edit(|roster| roster.set_blocked(chat, Some(Timestamp::now())))?;
+        }
+        Ok(())
+    }
+
+    /// A group has another id.
+    pub fn migrated(&self, old: i64, new: i64) -> Result<Effects, String> {
+        if self.guests.roster().contains(old) {
+            crate::notice!("group {old} has the id {new} now");
+            self.guests.edit(|roster| roster.migrate(old, new))?;
+        }
+        Ok(Effects { changes: vec![Change::Migrated { old, new }], ..Effects::default() })
+    }
+
+    /// A name in the users file helps whoever reads it; only where the entry is more than a string anyway.
+    pub(super) fn name(&self, roster: &mut Roster, heard: &Heard<'_>) {
+        let chat = &heard.message.chat;
+        if roster.name(chat.id).is_some_and(|name| name != chat.title) {
+            roster.set_name(chat.id, &chat.title);
+        }
+    }
+
+    /// The language of somebody who does not write just now.
+    pub(super) fn words_for(&self, person: i64) -> Result<Words, String> {
+        let known = self.store.person(person).map_err(|err| err.to_string())?.and_then(|person| person.language);
+        let lang = self.guests.roster().lang(person);
+        Ok(Words::of([lang.as_deref(), known.as_deref(), self.language.as_deref()]))
+    }
+}
+
+/// `a:ID` and `d:ID`
+pub(super) fn decision(data: &str) -> Option<(bool, i64)> {
+    let (what, chat) = data.split_once(':')?;
+    let approved = match what {
+        "a" => true,
+        "d" => false,
+        _ => return None,
+    };
+    Some((approved, chat.parse().ok()?))
+}

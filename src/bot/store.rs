@@ -1,0 +1,544 @@
+//! What the bot must not forget: one SQLite file (WAL, synchronous FULL), inspectable with `sqlite3`.
+//!
+//! An update is in `updates` before Telegram is told that it came. Handling it is one transaction: its body goes, and its
+//! effects come, calls among them. A call is in `calls` until it was answered. Handled updates keep their number for two
+//! days, longer than Telegram repeats them, so that none has an effect twice.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde_json::Value;
+
+use super::effects::{Change, Effects, METHODS, Outgoing, Request};
+use super::update::{Person, Room, Update};
+use crate::delivery::now;
+
+/// Errors are SQLite's.
+pub type Result<T> = rusqlite::Result<T>;
+
+const SCHEMA: &str = "
+    CREATE TABLE updates (
+        id INTEGER PRIMARY KEY,       -- Telegram's
+        at INTEGER NOT NULL,          -- when it came, milliseconds since 1970
+        body TEXT                     -- null once it was handled
+    );
+    CREATE INDEX updates_at ON updates (at);
+    CREATE INDEX updates_open ON updates (id) WHERE body NOT NULL;
+    CREATE TABLE calls (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        chat INTEGER NOT NULL,
+        method TEXT NOT NULL,
+        parameters TEXT NOT NULL,
+        slot TEXT,                    -- a later call with the same takes its place
+        request INTEGER,              -- puts the request of this chat to an administrator
+        picture INTEGER,              -- has to be drawn first
+        tries INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE TABLE places (
+        chat INTEGER, thread INTEGER, -- 0 is no topic
+        at INTEGER NOT NULL,
+        place TEXT NOT NULL,
+        PRIMARY KEY (chat, thread)
+    ) WITHOUT ROWID;
+    CREATE TABLE pictures (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        chat INTEGER NOT NULL, thread INTEGER NOT NULL,
+        shown TEXT NOT NULL,
+        language TEXT NOT NULL
+    );
+    CREATE TABLE requests (
+        chat INTEGER PRIMARY KEY, thread INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        title TEXT NOT NULL,
+        language TEXT NOT NULL,
+        denied INTEGER NOT NULL
+    );
+    CREATE TABLE asked (              -- messages that put a request to an administrator
+        request INTEGER NOT NULL, admin INTEGER NOT NULL, message INTEGER NOT NULL
+    );
+    CREATE TABLE people (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        name TEXT NOT NULL, username TEXT, language TEXT
+    );
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+";
+
+/// The version of [`SCHEMA`], in SQLite's `user_version`.
+const VERSION: i64 = 1;
+
+const DAY: i64 = 86_400_000;
+
+/// Telegram repeats an update for 24 hours.
+const REMEMBER_UPDATES: i64 = 2 * DAY;
+
+/// A week after the last update Telegram begins with other numbers, so an offset older than that would skip some.
+const OFFSET_LIVES: i64 = 6 * DAY;
+
+/// What nobody has touched for so long is forgotten.
+const REMEMBER_PLACES: i64 = 90 * DAY;
+const REMEMBER_PICTURES: i64 = 30 * DAY;
+
+/// An answer that could not be given for so long is of no use any more.
+const CALLS_LIVE: i64 = DAY;
+
+/// A call on disk.
+#[derive(Clone, Debug)]
+pub struct Queued {
+    /// Its number; later ones are higher.
+    pub id: i64,
+    /// How often it was begun to be sent.
+    pub tries: u32,
+    /// The call.
+    pub call: Outgoing,
+}
+
+/// What is remembered of a picture.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Where it is.
+    pub room: Room,
+    /// What it shows.
+    pub shown: Value,
+    /// The language of its words.
+    pub language: String,
+}
+
+/// The file. One process at a time works with it, which [`crate::outbox::Lock`] sees to.
+pub struct Store {
+    db: Mutex<Connection>,
+}
+
+impl Store {
+    /// Opens the file, or makes it.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        use std::os::unix::fs::OpenOptionsExt;
+        std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let db = Connection::open(path)?;
+        db.busy_timeout(Duration::from_secs(5))?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        match version {
+            0 => {
+                db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"))?;
+            }
+            VERSION => {}
+            other => anyhow::bail!("it is of version {other}, this tg-bot knows version {VERSION}"),
+        }
+        Ok(Store { db: Mutex::new(db) })
+    }
+
+    fn db(&self) -> MutexGuard<'_, Connection> {
+        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The offset of the next poll; none when nothing came for so long that Telegram's numbers begin anew.
+    pub fn offset(&self) -> Result<Option<i64>> {
+        let newest = "SELECT value, at FROM (SELECT value FROM meta WHERE key = 'offset'),
+            (SELECT max(at) AS at FROM updates) WHERE at > ?";
+        self.db().query_row(newest, params![now() - OFFSET_LIVES], |row| row.get(0)).optional()
+    }
+
+    /// Takes responsibility for updates, and for everything before `offset`. Those that were not there yet come back.
+    pub fn accept(&self, updates: Vec<Update>, offset: i64) -> Result<Vec<Update>> {
+        let mut db = self.db();
+        let tx = db.transaction()?;
+        let mut fresh = Vec::with_capacity(updates.len());
+        {
+            let mut insert = tx.prepare_cached("INSERT OR IGNORE INTO updates (id, at, body) VALUES (?, ?, ?)")?;
+            for update in updates {
+                if insert.execute(params![update.id, now(), json_of(&update.event)])? == 1 {
+                    fresh.push(update);
+                }
+            }
+            tx.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('offset', ?)")?.execute(params![offset])?;
+        }
+        tx.commit()?;
+        Ok(fresh)
+    }
+
+    /// The updates that an earlier run did not get to handle.
+    pub fn open_updates(&self) -> Result<Vec<Update>> {
+        let db = self.db();
+        let mut select = db.prepare("SELECT id, body FROM updates WHERE body NOT NULL ORDER BY id")?;
+        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+        // A body of another version that cannot be read is still marked as handled by whoever handles it.
+        rows.map(|row| row.map(|(id, body)| Update { id, event: event_of(&body) })).collect()
+    }
+
+    /// Marks an update as handled, with everything that this leads to. An update that was handled already changes nothing.
+    pub fn finish(&self, update: i64, effects: &Effects) -> Result<Vec<Queued>> {
+        let mut db = self.db();
+        let tx = db.transaction()?;
+        let open =
+            tx.prepare_cached("UPDATE updates SET body = NULL WHERE id = ? AND body NOT NULL")?.execute([update])?;
+        let queued = if open == 1 { apply(&tx, effects)? } else { Vec::new() };
+        tx.commit()?;
+        Ok(queued)
+    }
+
+    /// Effects that come from something else than an update.
+    pub fn apply(&self, effects: &Effects) -> Result<Vec<Queued>> {
+        let mut db = self.db();
+        let tx = db.transaction()?;
+        let queued = apply(&tx, effects)?;
+        tx.commit()?;
+        Ok(queued)
+    }
+
+    /// The calls that wait.
+    pub fn calls(&self) -> Result<Vec<Queued>> {
+        let db = self.db();
+        let mut select =
+            db.prepare("SELECT id, tries, chat, method, parameters, slot, request, picture FROM calls ORDER BY id")?;
+        let rows = select.query_map([], |row| {
+            let method: String = row.get(3)?;
+            let parameters: String = row.get(4)?;
+            let Some(method) = METHODS.into_iter().find(|known| *known == method) else { return Ok(None) };
+            let parameters = serde_json::from_str(&parameters).unwrap_or_default();
+            let (slot, request, picture) = (row.get(5)?, row.get(6)?, row.get(7)?);
+            let call = Outgoing { chat: row.get(2)?, method, parameters, slot, request, picture };
+            Ok(Some(Queued { id: row.get(0)?, tries: row.get(1)?, call }))
+        })?;
+        rows.filter_map(Result::transpose).collect()
+    }
+
+    /// A call is about to be made: should we be killed, it may have been. False when a later one has taken its place.
+    pub fn sending(&self, call: i64) -> Result<bool> {
+        let db = self.db();
+        let mut update = db.prepare_cached("UPDATE calls SET tries = tries + 1 WHERE id = ?")?;
+        Ok(update.execute([call])? == 1)
+    }
+
+    /// A call cannot have been made.
+    pub fn not_sent(&self, call: i64) -> Result<()> {
+        self.db().prepare_cached("UPDATE calls SET tries = max(tries - 1, 0) WHERE id = ?")?.execute([call])?;
+        Ok(())
+    }
+
+    /// A call is other than it was.
+    pub fn rewrite(&self, call: &Queued) -> Result<()> {
+        let outgoing = &call.call;
+        let parameters = outgoing.parameters.to_string();
+        let db = self.db();
+        let mut statement = db.prepare_cached(
+            "UPDATE calls SET chat = ?, method = ?, parameters = ?, picture = ?, tries = ? WHERE id = ?",
+        )?;
+        statement.execute(params![
+            outgoing.chat,
+            outgoing.method,
+            parameters,
+            outgoing.picture,
+            call.tries,
+            call.id
+        ])?;
+        Ok(())
+    }
+
+    /// A call is over; `message` is what came of it.
+    pub fn sent(&self, call: &Queued, message: Option<i64>) -> Result<()> {
+        let mut db = self.db();
+        let tx = db.transaction()?;
+        tx.prepare_cached("DELETE FROM calls WHERE id = ?")?.execute([call.id])?;
+        if let (Some(request), Some(message)) = (call.call.request, message) {
+            tx.prepare_cached("INSERT INTO asked VALUES (?, ?, ?)")?.execute([request, call.call.chat, message])?;
+        }
+        tx.commit()
+    }
+
+    /// Where a chat is among the dashboards.
+    pub fn place(&self, room: Room) -> Result<Option<Value>> {
+        let db = self.db();
+        let mut select = db.prepare_cached("SELECT place FROM places WHERE chat = ? AND thread = ?")?;
+        let text: Option<String> = select.query_row(key(room), |row| row.get(0)).optional()?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// A picture that was sent.
+    pub fn picture(&self, id: i64) -> Result<Option<Picture>> {
+        let db = self.db();
+        let mut select = db.prepare_cached("SELECT chat, thread, shown, language FROM pictures WHERE id = ?")?;
+        let picture = select.query_row([id], |row| {
+            let shown: String = row.get(2)?;
+            let shown = serde_json::from_str(&shown).unwrap_or_default();
+            Ok(Picture { room: room(row.get(0)?, row.get(1)?), shown, language: row.get(3)? })
+        });
+        picture.optional()
+    }
+
+    /// The highest number of a picture so far.
+    pub fn last_picture(&self) -> Result<i64> {
+        self.db().query_row("SELECT coalesce(max(id), 0) FROM pictures", [], |row| row.get(0))
+    }
+
+    /// The request of a chat.
+    pub fn request(&self, chat: i64) -> Result<Option<Request>> {
+        let db = self.db();
+        let mut select =
+            db.prepare_cached("SELECT chat, thread, title, language, denied FROM requests WHERE chat = ?")?;
+        select.query_row([chat], request).optional()
+    }
+
+    /// How many requests nobody has decided about.
+    pub fn open_requests(&self) -> Result<usize> {
+        self.db().query_row("SELECT count(*) FROM requests WHERE NOT denied", [], |row| row.get(0))
+    }
+
+    /// The messages that put a request to the administrators: chat and message.
+    pub fn asked(&self, request: i64) -> Result<Vec<(i64, i64)>> {
+        let db = self.db();
+        let mut select = db.prepare_cached("SELECT admin, message FROM asked WHERE request = ?")?;
+        select.query_map([request], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    }
+
+    /// Somebody who wrote before.
+    pub fn person(&self, id: i64) -> Result<Option<Person>> {
+        let db = self.db();
+        let mut select = db.prepare_cached("SELECT id, name, username, language FROM people WHERE id = ?")?;
+        let person = |row: &rusqlite::Row<'_>| {
+            Ok(Person { id: row.get(0)?, name: row.get(1)?, username: row.get(2)?, language: row.get(3)? })
+        };
+        select.query_row([id], person).optional()
+    }
+
+    /// The one-time code with which the first administrator pairs; made when there is none.
+    pub fn pairing_code(&self, fresh: &str) -> Result<String> {
+        let db = self.db();
+        db.execute("INSERT OR IGNORE INTO meta VALUES ('pairing', ?)", [fresh])?;
+        db.query_row("SELECT value FROM meta WHERE key = 'pairing'", [], |row| row.get(0))
+    }
+
+    /// Forgets what is too old.
+    pub fn forget(&self) -> Result<()> {
+        let db = self.db();
+        let before = |age: i64| now() - age;
+        db.execute("DELETE FROM updates WHERE at < ? AND body IS NULL", [before(REMEMBER_UPDATES)])?;
+        db.execute("DELETE FROM calls WHERE at < ?", [before(CALLS_LIVE)])?;
+        for (table, age) in [
+            ("places", REMEMBER_PLACES),
+            ("pictures", REMEMBER_PICTURES),
+            ("people", REMEMBER_PLACES),
+            ("requests", REMEMBER_PICTURES),
+        ] {
+            db.execute(&format!("DELETE FROM {table} WHERE at < ?"), [before(age)])?;
+        }
+        db.execute("DELETE FROM asked WHERE request NOT IN (SELECT chat FROM requests)", [])?;
+        Ok(())
+    }
+}
+
+fn json_of(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn event_of(body: &str) -> super::update::Event {
+    serde_json::from_str(body).unwrap_or(super::update::Event::Nothing)
+}
+
+fn key(room: Room) -> [i64; 2] {
+    [room.chat, room.thread.unwrap_or(0)]
+}
+
+fn room(chat: i64, thread: i64) -> Room {
+    Room { chat, thread: (thread != 0).then_some(thread) }
+}
+
+fn request(row: &rusqlite::Row<'_>) -> Result<Request> {
+    let room = room(row.get(0)?, row.get(1)?);
+    Ok(Request { room, title: row.get(2)?, language: row.get(3)?, denied: row.get(4)? })
+}
+
+fn apply(tx: &Transaction<'_>, effects: &Effects) -> Result<Vec<Queued>> {
+    for change in &effects.changes {
+        change_one(tx, change)?;
+    }
+    let mut queued = Vec::with_capacity(effects.calls.len());
+    for call in &effects.calls {
+        if let Some(slot) = &call.slot {
+            // One that was begun may be with Telegram already.
+            tx.prepare_cached("DELETE FROM calls WHERE chat = ? AND slot = ? AND tries = 0")?
+                .execute(params![call.chat, slot])?;
+        }
+        tx.prepare_cached(
+            "INSERT INTO calls (at, chat, method, parameters, slot, request, picture) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            now(),
+            call.chat,
+            call.method,
+            call.parameters.to_string(),
+            call.slot,
+            call.request,
+            call.picture
+        ])?;
+        queued.push(Queued { id: tx.last_insert_rowid(), tries: 0, call: call.clone() });
+    }
+    Ok(queued)
+}
+
+fn change_one(tx: &Transaction<'_>, change: &Change) -> Result<()> {
+    match change {
+        Change::Place(room, place) => {
+            let [chat, thread] = key(*room);
+            tx.prepare_cached("INSERT OR REPLACE INTO places (chat, thread, at, place) VALUES (?, ?, ?, ?)")?
+                .execute(params![chat, thread, now(), place.to_string()])?;
+        }
+        Change::Picture { id, room, shown, language } => {
+            let [chat, thread] = key(*room);
+            tx.prepare_cached(
+                "INSERT OR REPLACE INTO pictures (id, at, chat, thread, shown, language) VALUES (?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![id, now(), chat, thread, shown.to_string(), language])?;
+        }
+        Change::Requested(request) => {
+            let [chat, thread] = key(request.room);
+            tx.execute(
+                "INSERT OR REPLACE INTO requests (chat, thread, at, title, language, denied) VALUES (?, ?, ?, ?, ?, 0)",
+                params![chat, thread, now(), request.title, request.language],
+            )?;
+        }
+        Change::Decided { chat, approved: true } => {
+            tx.execute("DELETE FROM requests WHERE chat = ?", [chat])?;
+            tx.execute("DELETE FROM asked WHERE request = ?", [chat])?;
+        }
+        Change::Decided { chat, approved: false } => {
+            tx.execute("UPDATE requests SET denied = 1 WHERE chat = ?", [chat])?;
+            tx.execute("DELETE FROM asked WHERE request = ?", [chat])?;
+        }
+        Change::Seen(person) => {
+            tx.prepare_cached(
+                "INSERT OR REPLACE INTO people (id, at, name, username, language) VALUES (?, ?, ?, ?, ?)",
+            )?
+            .execute(params![person.id, now(), person.name, person.username, person.language])?;
+        }
+        Change::Paired => {
+            tx.execute("DELETE FROM meta WHERE key = 'pairing'", [])?;
+        }
+        Change::Silence(chat) => {
+            tx.execute("DELETE FROM calls WHERE chat = ?", [chat])?;
+        }
+        Change::Migrated { old, new } => {
+            for table in ["calls", "places", "pictures", "requests"] {
+                tx.execute(&format!("UPDATE OR REPLACE {table} SET chat = ? WHERE chat = ?"), [new, old])?;
+            }
+            tx.execute(
+                "UPDATE calls SET parameters = json_set(parameters, '$.chat_id', chat) WHERE chat = ?
+                 AND json_extract(parameters, '$.chat_id') NOT NULL",
+                [new],
+            )?;
+        }
+        Change::Forgotten(chat) => {
+            for table in ["places", "pictures", "requests"] {
+                tx.execute(&format!("DELETE FROM {table} WHERE chat = ?"), [chat])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::effects::Reply;
+    use super::super::update::Event;
+    use super::*;
+
+    fn store() -> Store {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(SCHEMA).unwrap();
+        Store { db: Mutex::new(db) }
+    }
+
+    fn update(id: i64) -> Update {
+        Update { id, event: Event::Nothing }
+    }
+
+    fn said(chat: i64, text: &str) -> Effects {
+        let mut effects = Effects::default();
+        effects.say(Reply::new(Room { chat, thread: None }, text.to_owned()).keys(&[]));
+        effects
+    }
+
+    #[test]
+    fn an_update_has_an_effect_once() {
+        let store = store();
+        assert_eq!(store.offset().unwrap(), None);
+        assert_eq!(store.accept(vec![update(5), update(6)], 7).unwrap().len(), 2);
+        assert_eq!(store.accept(vec![update(6), update(7)], 8).unwrap(), [update(7)]);
+        assert_eq!(store.offset().unwrap(), Some(8));
+        assert_eq!(store.finish(5, &said(1, "a")).unwrap().len(), 1);
+        assert_eq!(store.finish(5, &said(1, "b")).unwrap().len(), 0);
+        assert_eq!(store.open_updates().unwrap(), [update(6), update(7)]);
+        assert!(store.accept(vec![update(5)], 8).unwrap().is_empty(), "handled ones are remembered");
+    }
+
+    #[test]
+    fn a_later_screen_takes_the_place_of_one_that_waits() {
+        let store = store();
+        let first = store.apply(&said(1, "first")).unwrap();
+        store.apply(&said(2, "of another chat")).unwrap();
+        store.apply(&said(1, "second")).unwrap();
+        let texts = |store: &Store| -> Vec<String> {
+            let calls = store.calls().unwrap();
+            calls.iter().map(|queued| queued.call.parameters["text"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(texts(&store), ["of another chat", "second"]);
+        store.sending(store.calls().unwrap()[1].id).unwrap();
+        store.apply(&said(1, "third")).unwrap();
+        assert_eq!(texts(&store), ["of another chat", "second", "third"], "one that was begun stays");
+        store.sent(&first[0], None).unwrap();
+    }
+
+    #[test]
+    fn a_group_that_moves_takes_everything_along() {
+        let store = store();
+        let room = Room { chat: -5, thread: None };
+        let mut effects = said(-5, "hello");
+        effects.changes = vec![
+            Change::Place(room, json!({"page": 1})),
+            Change::Picture { id: 3, room, shown: json!({"uid": "x"}), language: "en".into() },
+        ];
+        store.apply(&effects).unwrap();
+        store
+            .apply(&Effects { changes: vec![Change::Migrated { old: -5, new: -1009 }], ..Effects::default() })
+            .unwrap();
+        let call = &store.calls().unwrap()[0].call;
+        assert_eq!((call.chat, &call.parameters["chat_id"]), (-1009, &json!(-1009)));
+        assert_eq!(store.place(Room { chat: -1009, thread: None }).unwrap(), Some(json!({"page": 1})));
+        assert_eq!(store.picture(3).unwrap().unwrap().room.chat, -1009);
+        assert_eq!(store.last_picture().unwrap(), 3);
+    }
+
+    #[test]
+    fn requests_and_the_messages_that_put_them() {
+        let store = store();
+        let room = Room { chat: 7, thread: None };
+        let request = Request { room, title: "Ann".into(), language: "ru".into(), denied: false };
+        let mut effects = Effects { changes: vec![Change::Requested(request.clone())], ..Effects::default() };
+        effects.say(Reply::new(Room { chat: 1, thread: None }, "let Ann in?".into()).request(7));
+        let queued = store.apply(&effects).unwrap();
+        store.sent(&queued[0], Some(55)).unwrap();
+        assert_eq!((store.request(7).unwrap(), store.asked(7).unwrap()), (Some(request), vec![(1, 55)]));
+        let decided = |approved| Effects { changes: vec![Change::Decided { chat: 7, approved }], ..Effects::default() };
+        store.apply(&decided(false)).unwrap();
+        assert!(store.request(7).unwrap().unwrap().denied);
+        assert_eq!(store.open_requests().unwrap(), 0);
+        store.apply(&decided(true)).unwrap();
+        assert_eq!(store.request(7).unwrap(), None);
+    }
+
+    #[test]
+    fn the_code_is_the_same_until_it_was_used() {
+        let store = store();
+        assert_eq!(store.pairing_code("a").unwrap(), "a");
+        assert_eq!(store.pairing_code("b").unwrap(), "a");
+        store.apply(&Effects { changes: vec![Change::Paired], ..Effects::default() }).unwrap();
+        assert_eq!(store.pairing_code("c").unwrap(), "c");
+    }
+}
