@@ -1,0 +1,132 @@
+//! Every command, in both languages, without Grafana.
+
+use serde_json::json;
+
+use crate::world::{ADMIN, World, has, text_of};
+
+fn world(name: &str) -> World {
+    World::new(name, r#"{"1": {"role": "admin", "name": "Ada"}, "2": "", "3": {}, "-1001": {}}"#)
+}
+
+#[test]
+fn a_conversation_in_english() {
+    let mut world = world("english");
+    world.person(2, "Ann", "en-GB");
+    world.start();
+    let said = |text: &str, parts: &[&str]| has(&world.asked(2, text), parts);
+    said("/start", &["👋 I bring you the alerts of Prometheus.", "/regexp mem|cpu", "/list"]);
+    assert_eq!(world.keys(2), Vec::<Vec<String>>::new());
+    said("/help", &["/subscribe severity=\"critical\"", "/stop"]);
+    said("/regexp", &["Write the expression behind the command", "/regexp ^Host"]);
+    said("/regexp mem | cpu", &["✅ You get alerts in whose name mem | cpu is found."]);
+    assert_eq!(world.users()["2"], "mem | cpu");
+    said("/regexp *", &["✅ You get every alert."]);
+    said("/regexp ^Host(Out|", &["❌ That is no regular expression: unclosed group\n^Host(Out|\n     ^\nNothing was changed."]);
+    said("/regexp mem(?=x)", &["look-around", "linear", "mem(?=x)\n   ^", "alertname!~"]);
+    said(r"/regexp (a)\1", &["backreferences", "linear"]);
+    assert_eq!(world.users()["2"], "*");
+    said("/subscribe", &["as in Alertmanager"]);
+    said("/subscribe team=~\"db|web\", severity=critical", &["✅ You get alerts with severity=\"critical\", team=~\"db|web\"."]);
+    said("/subscribe team=\"<b>&\"", &["team=\"<b>&\""]);
+    said("/subscribe team", &["❌ I cannot read these labels", "\nteam\n"]);
+    assert_eq!(
+        world.users()["2"],
+        json!({"match": ["*"], "labels": ["severity=\"critical\", team=~\"db|web\"", "team=\"<b>&\""]})
+    );
+    said("/list", &["You get alerts\n• all of them\n• with severity=\"critical\", team=~\"db|web\"\n• with team=\"<b>&\""]);
+    said("/unsubscribe x=\"y\"", &["You have no subscription x=\"y\"."]);
+    said("/unsubscribe severity=\"critical\",team=~\"db|web\"", &["✅ Not any more"]);
+    assert_eq!(world.users()["2"]["labels"], json!(["team=\"<b>&\""]));
+    said("/unsubscribe", &["✅ No alerts by labels any more."]);
+    assert_eq!(world.users()["2"], "*");
+    said("/stop", &["✅ You get no alerts any more."]);
+    said("/list", &["You get no alerts."]);
+    assert!(world.users()["2"].is_object(), "still let in: {}", world.users());
+    said("/dashboards", &["No Grafana is configured"]);
+    said("what?", &["No Grafana is configured", "/help"]);
+    said("/users", &["for administrators"]);
+    said("/remove 3", &["for administrators"]);
+    assert_eq!(world.violations(), []);
+    assert!(!world.log().contains("s3cret"), "{}", world.log());
+}
+
+#[test]
+fn a_conversation_in_russian() {
+    let mut world = world("russian");
+    world.person(3, "Боря", "ru");
+    world.start();
+    let said = |text: &str, parts: &[&str]| has(&world.asked(3, text), parts);
+    said("/start", &["👋 Я приношу оповещения Prometheus."]);
+    said("/regexp", &["Напишите выражение после команды"]);
+    said("/regexp диск|mem", &["✅ Вы получаете оповещения, в имени которых найдено диск|mem."]);
+    said("/regexp (?<!x)y", &["линейно", "(?<!x)y\n^"]);
+    said("/subscribe severity=\"critical\"", &["✅ Вы получаете оповещения с severity=\"critical\"."]);
+    said("/list", &["Вы получаете оповещения", "диск|mem", "severity=\"critical\""]);
+    said("/unsubscribe severity=critical", &["✅ Больше не надо: severity=\"critical\""]);
+    said("/stop", &["✅ Вы больше не получаете оповещений."]);
+    said("/help", &["Оповещения", "/unsubscribe"]);
+    said("/users", &["Это для администраторов бота."]);
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn administrators_see_and_remove() {
+    let mut world = world("admins");
+    world.start();
+    let users = world.asked(ADMIN, "/users");
+    has(&users, &["4 chats", "1 Ada ⭐", "-1001"]);
+    has(&world.asked(ADMIN, "/help"), &["For administrators"]);
+    has(&world.asked(ADMIN, "/remove"), &["Whom? /remove 123456789"]);
+    has(&world.asked(ADMIN, "/remove 99"), &["There is nobody with the id 99."]);
+    has(&world.asked(ADMIN, "/remove 1"), &["You are the only administrator"]);
+    has(&world.asked(ADMIN, "/remove 3"), &["✅", "3", "was removed"]);
+    assert!(world.users().get("3").is_none());
+    world.person(3, "Eve", "en");
+    world.ignored(json!({"chat": 3, "text": "/list"}));
+}
+
+#[test]
+fn the_menu_of_commands_is_there_in_both_languages() {
+    let mut world = world("menu");
+    world.start();
+    let calls = crate::harness::until("the menus", || {
+        let calls = world.sandbox.requests("setMyCommands");
+        (calls.len() >= 3).then_some(calls)
+    });
+    let russian = calls.iter().find(|call| call["params"]["language_code"] == "ru").unwrap();
+    has(&russian["params"]["commands"].to_string(), &["что вы получаете сейчас"]);
+    let admin = calls.iter().find(|call| call["params"]["scope"].is_string() || call["params"]["scope"].is_object());
+    has(&admin.unwrap()["params"]["commands"].to_string(), &["remove"]);
+    let others = calls.iter().filter(|call| call["params"].get("scope").is_none());
+    others.for_each(|call| assert!(!call["params"]["commands"].to_string().contains("remove")));
+}
+
+#[test]
+fn two_commands_at_once_and_a_hand_edit_lose_nothing() {
+    let mut world = World::new("at-once", r#"{"1": {"role": "admin"}}"#);
+    let people: Vec<i64> = (100..140).collect();
+    let entries: Vec<String> = people.iter().map(|id| format!("\"{id}\": {{\"note\": \"kept {id}\"}}")).collect();
+    world.scratch.write("users.json", &format!("{{\"1\": {{\"role\": \"admin\"}}, {}}}", entries.join(", ")));
+    people.iter().for_each(|id| world.person(*id, "P", "en"));
+    world.start();
+    for id in &people {
+        world.say(*id, &format!("/regexp of{id}"));
+        world.say(*id, &format!("/subscribe who=\"{id}\""));
+    }
+    // Somebody edits by hand meanwhile, as an editor does: writes beside it and renames.
+    let mut edited: serde_json::Value = world.users();
+    edited["777"] = "by hand".into();
+    let draft = world.scratch.write("users.json.draft", &edited.to_string());
+    std::fs::rename(draft, world.users_path()).unwrap();
+    let after_edit: Vec<i64> = people.clone();
+    let last: Vec<i64> = after_edit.iter().map(|id| world.say(*id, &format!("/subscribe last=\"{id}\""))).collect();
+    last.into_iter().for_each(|update| world.settled(update));
+    let users = world.users();
+    assert_eq!(users["777"], "by hand");
+    for id in people {
+        let entry = &users[id.to_string()];
+        assert_eq!(entry["note"], format!("kept {id}"), "{entry}");
+        assert!(entry["labels"].to_string().contains(&format!("last=\\\"{id}\\\"")), "{entry}");
+        assert_eq!(world.said(id).len(), 3, "{:?}", world.said(id).iter().map(text_of).collect::<Vec<_>>());
+    }
+}

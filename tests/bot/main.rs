@@ -1,0 +1,14 @@
+//! tg-bot: conversations over every command and keyboard, with strangers, crowds and kills.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests may panic and speak")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+#[path = "../grafana/standin/mod.rs"]
+mod standin;
+mod world;
+
+mod access;
+mod chats;
+mod commands;
+mod polling;
