@@ -31,7 +31,7 @@ fn a_conversation_in_english() {
     said("/subscribe team", &["❌ I cannot read these labels", "\nteam\n"]);
     assert_eq!(
         world.users()["2"],
-        json!({"match": ["*"], "labels": ["severity=\"critical\", team=~\"db|web\"", "team=\"<b>&\""]})
+        json!({"match": "*", "labels": ["severity=\"critical\", team=~\"db|web\"", "team=\"<b>&\""]})
     );
     said("/list", &["You get alerts\n• all of them\n• with severity=\"critical\", team=~\"db|web\"\n• with team=\"<b>&\""]);
     said("/unsubscribe x=\"y\"", &["You have no subscription x=\"y\"."]);
