@@ -163,7 +163,7 @@ pub fn run(mut conversation: Conversation, options: &Options, api: &Api, stop: &
         Ended::Listening(end) => end,
         Ended::Speaking(end) => {
             spoken = Some(());
-            end
+            Ok(end)
         }
     };
     // A poll that waits need not be waited for: what it brings is confirmed by the next one only.
@@ -172,7 +172,7 @@ pub fn run(mut conversation: Conversation, options: &Options, api: &Api, stop: &
             Ok(Ended::Speaking(last)) => {
                 spoken = Some(());
                 if matches!(end, Ok(End::Asked)) {
-                    end = last;
+                    end = Ok(last);
                 }
             }
             Ok(_) => {}
@@ -186,13 +186,13 @@ pub fn run(mut conversation: Conversation, options: &Options, api: &Api, stop: &
 enum Ended {
     Asked,
     Listening(anyhow::Result<End>),
-    Speaking(anyhow::Result<End>),
+    Speaking(End),
 }
 
 fn speak(queue: Queue<Conversation>, events: Receiver<outgoing::Event>, ended: Sender<Ended>) {
     thread::spawn(move || {
-        let end = queue.run(&events).context("cannot write what was said");
-        let _ = ended.send(Ended::Speaking(end.map(|refused| refused.map_or(End::Asked, End::Refused))));
+        let refused = queue.run(&events);
+        let _ = ended.send(Ended::Speaking(refused.map_or(End::Asked, End::Refused)));
     });
 }
 
@@ -247,13 +247,8 @@ fn take(conversation: &Conversation, lanes: &Lanes, events: &Sender<outgoing::Ev
 }
 
 fn finish(conversation: &Conversation, events: &Sender<outgoing::Event>, update: i64, effects: &Effects) {
-    match conversation.store.finish(update, effects) {
-        Ok(calls) => {
-            let _ = events.send(outgoing::Event::Queued(calls));
-        }
-        // It is handled again after a restart: what was done to the users file is the same when done twice.
-        Err(err) => log::error!("cannot write what came of update {update}: {err}"),
-    }
+    let calls = conversation.store.surely(|store| store.finish(update, effects));
+    let _ = events.send(outgoing::Event::Queued(calls));
 }
 
 /// Handles updates, in many threads.
@@ -289,10 +284,10 @@ impl House for Conversation {
     fn gone(&self, chat: i64, why: &str) {
         log::debug!("chat {chat}: {why}");
         let effects = Effects { changes: vec![effects::Change::Silence(chat)], ..Effects::default() };
-        let done = self.blocked(chat).and_then(|()| self.store.apply(&effects).map_err(|err| err.to_string()));
-        if let Err(err) = done {
+        if let Err(err) = self.blocked(chat) {
             log::error!("chat {chat} has blocked the bot: {err}");
         }
+        self.store.surely(|store| store.apply(&effects));
     }
 
     fn moved(&self, old: i64, new: i64) {
@@ -362,8 +357,8 @@ fn show_commands(conversation: &Conversation, events: &Sender<outgoing::Event>) 
         let words = conversation.words_for(admin).map_err(anyhow::Error::msg)?;
         calls.extend(menu::for_admin(admin, words, has_grafana));
     }
-    let calls: Vec<Queued> =
-        conversation.store.apply(&Effects { calls, ..Effects::default() }).context("cannot write the commands")?;
+    let effects = Effects { calls, ..Effects::default() };
+    let calls: Vec<Queued> = conversation.store.surely(|store| store.apply(&effects));
     let _ = events.send(outgoing::Event::Queued(calls));
     Ok(())
 }

@@ -153,13 +153,13 @@ impl<H: House> Queue<H> {
     }
 
     /// Works until it is stopped; the reason, where Telegram refuses the token.
-    pub fn run(mut self, events: &Receiver<Event>) -> rusqlite::Result<Option<String>> {
+    pub fn run(mut self, events: &Receiver<Event>) -> Option<String> {
         loop {
             self.draw_pictures();
-            let next = self.send_what_is_due()?;
+            let next = self.send_what_is_due();
             self.metrics.waiting(self.calls.len());
             if self.under_way.is_empty() && (self.stopping || self.refused.is_some()) {
-                return Ok(self.refused);
+                return self.refused;
             }
             let patience = next.map_or(Duration::from_secs(30), |at| at.saturating_duration_since(Instant::now()));
             let first = match events.recv_timeout(patience.max(Duration::from_millis(1))) {
@@ -169,21 +169,20 @@ impl<H: House> Queue<H> {
             };
             let mut next = first;
             while let Some(event) = next {
-                self.take(event)?;
+                self.take(event);
                 next = events.try_recv().ok();
             }
             self.pacing.forget_idle(Instant::now());
         }
     }
 
-    fn take(&mut self, event: Event) -> rusqlite::Result<()> {
+    fn take(&mut self, event: Event) {
         match event {
             Event::Queued(calls) => calls.into_iter().for_each(|queued| self.add(queued)),
-            Event::Answered(id, answer) => self.answered(id, &answer)?,
-            Event::Drawn(id, chat, result) => self.drawn(id, chat, result)?,
+            Event::Answered(id, answer) => self.answered(id, &answer),
+            Event::Drawn(id, chat, result) => self.drawn(id, chat, result),
             Event::Stop => self.stopping = true,
         }
-        Ok(())
     }
 
     fn add(&mut self, queued: Queued) {
@@ -240,14 +239,14 @@ impl<H: House> Queue<H> {
         }
     }
 
-    fn drawn(&mut self, id: i64, chat: i64, result: Result<Drawn, String>) -> rusqlite::Result<()> {
+    fn drawn(&mut self, id: i64, chat: i64, result: Result<Drawn, String>) {
         let of_chat = self.drawing.entry(chat).or_default();
         *of_chat = of_chat.saturating_sub(1);
         if *of_chat == 0 {
             self.drawing.remove(&chat);
         }
         // It may have been replaced meanwhile, or its chat be gone.
-        let Some(waiting) = self.calls.get_mut(&id) else { return Ok(()) };
+        let Some(waiting) = self.calls.get_mut(&id) else { return };
         waiting.stage = Stage::Ready;
         let call = &mut waiting.queued.call;
         match result {
@@ -259,16 +258,15 @@ impl<H: House> Queue<H> {
                 call.parameters = say_instead(call, html);
                 call.method = "sendMessage";
                 call.picture = None;
-                self.store.rewrite(&waiting.queued)?;
+                self.store.surely(|store| store.rewrite(&waiting.queued));
             }
         }
-        Ok(())
     }
 
     /// Makes the calls that may be made now; when the next one may.
-    fn send_what_is_due(&mut self) -> rusqlite::Result<Option<Instant>> {
+    fn send_what_is_due(&mut self) -> Option<Instant> {
         if self.stopping || self.refused.is_some() {
-            return Ok(None);
+            return None;
         }
         let now = Instant::now();
         let mut next: Option<Instant> = None;
@@ -290,23 +288,23 @@ impl<H: House> Queue<H> {
         for (id, free) in due {
             if self.under_way.len() >= CALLS {
                 // The next answer looks again.
-                return Ok(None);
+                return None;
             }
             match self.pacing.overall_ready(now) {
-                Some(at) if at <= now => self.send(id, free)?,
-                Some(at) => return Ok(Some(next.map_or(at, |next| next.min(at)))),
-                None => return Ok(None),
+                Some(at) if at <= now => self.send(id, free),
+                Some(at) => return Some(next.map_or(at, |next| next.min(at))),
+                None => return None,
             }
         }
-        Ok(next)
+        next
     }
 
-    fn send(&mut self, id: i64, free: bool) -> rusqlite::Result<()> {
-        if !self.store.sending(id)? {
+    fn send(&mut self, id: i64, free: bool) {
+        if !self.store.surely(|store| store.sending(id)) {
             self.remove(id);
-            return Ok(());
+            return;
         }
-        let Some(waiting) = self.calls.get_mut(&id) else { return Ok(()) };
+        let Some(waiting) = self.calls.get_mut(&id) else { return };
         waiting.queued.tries += 1;
         waiting.stage = Stage::UnderWay;
         let outgoing = &waiting.queued.call;
@@ -321,10 +319,9 @@ impl<H: House> Queue<H> {
             let answer = api.call(&call);
             let _ = events.send(Event::Answered(id, answer));
         });
-        Ok(())
     }
 
-    fn answered(&mut self, id: i64, answer: &Answer) -> rusqlite::Result<()> {
+    fn answered(&mut self, id: i64, answer: &Answer) {
         let now = Instant::now();
         let verdict = verdict(answer);
         self.metrics.answered(&verdict);
@@ -332,7 +329,7 @@ impl<H: House> Queue<H> {
         if let Some(chat) = paced {
             self.pacing.end(&Chat::Id(chat), !matches!(verdict, Verdict::Later(_)), now);
         }
-        let Some(waiting) = self.calls.get_mut(&id) else { return Ok(()) };
+        let Some(waiting) = self.calls.get_mut(&id) else { return };
         waiting.stage = Stage::Ready;
         let free = paced.is_none();
         let chat = waiting.queued.call.chat;
@@ -340,47 +337,45 @@ impl<H: House> Queue<H> {
             self.outage = OUTAGE;
         }
         match verdict {
-            Verdict::Told { message_id, .. } => self.over(id, message_id)?,
+            Verdict::Told { message_id, .. } => self.over(id, message_id),
             Verdict::Flood(time) => {
                 log::warn!("Telegram asks for {} s of silence in chat {chat}", time.as_secs());
                 self.pacing.flood(&Chat::Id(chat), time, now);
-                self.again(id)?;
+                self.again(id);
             }
             Verdict::Later(why) => {
                 log::warn!("cannot reach Telegram: {why}; trying again in {} s", self.outage.as_secs());
                 self.pacing.freeze_all(now + self.outage);
                 self.outage = (self.outage * 2).min(LONGEST_OUTAGE);
-                self.again(id)?;
+                self.again(id);
             }
-            _ if free => self.over(id, None)?,
+            _ if free => self.over(id, None),
             Verdict::Unsure(why) => {
                 if self.calls.get(&id).is_some_and(|waiting| waiting.queued.tries < MOST_TRIES) {
                     self.pacing.freeze(&Chat::Id(chat), now + OUTAGE);
                 } else {
-                    self.dropped(id, &why)?;
+                    self.dropped(id, &why);
                 }
             }
-            Verdict::ServerError(why) => self.server_error(id, &why, now)?,
+            Verdict::ServerError(why) => self.server_error(id, &why, now),
             Verdict::Moved(new) => self.moved(chat, new),
             Verdict::Gone(why) => self.gone(chat, &why),
-            Verdict::Change(change, why) => self.change(id, change, &why)?,
-            Verdict::Never(why) if cannot_edit(&why) => self.send_anew(id)?,
-            Verdict::NoChat(why) | Verdict::Never(why) => self.dropped(id, &why)?,
-            Verdict::Stop(why) if why.contains("method not found") => self.dropped(id, &why)?,
+            Verdict::Change(change, why) => self.change(id, change, &why),
+            Verdict::Never(why) if cannot_edit(&why) => self.send_anew(id),
+            Verdict::NoChat(why) | Verdict::Never(why) => self.dropped(id, &why),
+            Verdict::Stop(why) if why.contains("method not found") => self.dropped(id, &why),
             Verdict::Stop(why) => self.refused = Some(why),
         }
-        Ok(())
     }
 
-    fn over(&mut self, id: i64, message: Option<i64>) -> rusqlite::Result<()> {
+    fn over(&mut self, id: i64, message: Option<i64>) {
         if let Some(waiting) = self.calls.get(&id) {
-            self.store.sent(&waiting.queued, message)?;
+            self.store.surely(|store| store.sent(&waiting.queued, message));
         }
         self.remove(id);
-        Ok(())
     }
 
-    fn dropped(&mut self, id: i64, why: &str) -> rusqlite::Result<()> {
+    fn dropped(&mut self, id: i64, why: &str) {
         if let Some(waiting) = self.calls.get(&id) {
             let call = &waiting.queued.call;
             log::error!("cannot say something to chat {}: {}: {why}", call.chat, call.method);
@@ -389,16 +384,15 @@ impl<H: House> Queue<H> {
     }
 
     /// It was not delivered and is to be made again.
-    fn again(&mut self, id: i64) -> rusqlite::Result<()> {
+    fn again(&mut self, id: i64) {
         if let Some(waiting) = self.calls.get_mut(&id) {
             waiting.queued.tries = waiting.queued.tries.saturating_sub(1);
-            self.store.not_sent(id)?;
+            self.store.surely(|store| store.not_sent(id));
         }
-        Ok(())
     }
 
-    fn server_error(&mut self, id: i64, why: &str, now: Instant) -> rusqlite::Result<()> {
-        let Some(waiting) = self.calls.get_mut(&id) else { return Ok(()) };
+    fn server_error(&mut self, id: i64, why: &str, now: Instant) {
+        let Some(waiting) = self.calls.get_mut(&id) else { return };
         waiting.server_errors += 1;
         if waiting.server_errors >= MOST_SERVER_ERRORS {
             return self.dropped(id, why);
@@ -418,9 +412,7 @@ impl<H: House> Queue<H> {
                 waiting.queued.call.chat = new;
                 waiting.queued.call.parameters["chat_id"] = new.into();
                 waiting.queued.tries = 0;
-                if let Err(err) = store.rewrite(&waiting.queued) {
-                    log::error!("cannot write what moves to chat {new}: {err}");
-                }
+                store.surely(|store| store.rewrite(&waiting.queued));
             }
         }
         self.chats.entry(new).or_default().extend(ids);
@@ -436,8 +428,8 @@ impl<H: House> Queue<H> {
     }
 
     /// Makes of a refused call one that may be taken.
-    fn change(&mut self, id: i64, change: Change, why: &str) -> rusqlite::Result<()> {
-        let Some(waiting) = self.calls.get_mut(&id) else { return Ok(()) };
+    fn change(&mut self, id: i64, change: Change, why: &str) {
+        let Some(waiting) = self.calls.get_mut(&id) else { return };
         let call = &mut waiting.queued.call;
         let Some(parameters) = call.parameters.as_object_mut() else { return self.dropped(id, why) };
         let changed = match change {
@@ -460,7 +452,7 @@ impl<H: House> Queue<H> {
             call.method = "sendMessage";
             waiting.file = None;
             waiting.queued.tries = 0;
-            return self.store.rewrite(&waiting.queued);
+            return self.store.surely(|store| store.rewrite(&waiting.queued));
         }
         if !changed {
             return self.dropped(id, why);
@@ -468,16 +460,13 @@ impl<H: House> Queue<H> {
         log::warn!("a message to chat {} is sent otherwise: {why}", call.chat);
         waiting.queued.tries = 0;
         // A picture's parameters are made anew with the picture.
-        if waiting.queued.call.picture.is_none() {
-            self.store.rewrite(&waiting.queued)
-        } else {
-            self.store.not_sent(id)
-        }
+        let is_whole = waiting.queued.call.picture.is_none();
+        self.store.surely(|store| if is_whole { store.rewrite(&waiting.queued) } else { store.not_sent(id) });
     }
 
     /// The message that was to be changed is gone: the picture comes as a new one.
-    fn send_anew(&mut self, id: i64) -> rusqlite::Result<()> {
-        let Some(waiting) = self.calls.get_mut(&id) else { return Ok(()) };
+    fn send_anew(&mut self, id: i64) {
+        let Some(waiting) = self.calls.get_mut(&id) else { return };
         let call = &mut waiting.queued.call;
         if call.method != "editMessageMedia" {
             return self.dropped(id, "the message to be changed is gone");
@@ -494,7 +483,7 @@ impl<H: House> Queue<H> {
             parameters.remove("media");
         }
         waiting.queued.tries = 0;
-        self.store.rewrite(&waiting.queued)
+        self.store.surely(|store| store.rewrite(&waiting.queued));
     }
 }
 

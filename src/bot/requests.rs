@@ -139,7 +139,11 @@ impl Conversation {
         effects.changes.push(Change::Decided { chat, approved });
         effects.answer(admin, &press.query, "");
         let word = if approved { Word::AccessApproved } else { Word::AccessDenied };
-        for (admin, message) in self.store.asked(chat).map_err(|err| err.to_string())? {
+        let mut asked = self.store.asked(chat).map_err(|err| err.to_string())?;
+        // The one under whose message this was pressed sees what came of it in any case.
+        let pressed = press.chat.as_ref().map(|chat| chat.id).zip(press.message).filter(|(chat, _)| *chat == admin);
+        asked.extend(pressed.filter(|pressed| !asked.contains(pressed)));
+        for (admin, message) in asked {
             let words = self.words_for(admin)?;
             let values = [("name", request.title.as_str()), ("by", &press.from.name), ("id", &chat.to_string())];
             effects.calls.push(Outgoing {

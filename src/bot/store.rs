@@ -71,6 +71,9 @@ const SCHEMA: &str = "
 /// The version of [`SCHEMA`], in SQLite's `user_version`.
 const VERSION: i64 = 1;
 
+/// What could not be written is tried again after this.
+const AGAIN: Duration = Duration::from_millis(500);
+
 const DAY: i64 = 86_400_000;
 
 /// Telegram repeats an update for 24 hours.
@@ -135,6 +138,21 @@ impl Store {
 
     fn db(&self) -> MutexGuard<'_, Connection> {
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes, as often as it takes: a disk that is full, or a file that somebody else holds, is so for a while only, and
+    /// what has happened has to be written before anything else happens.
+    pub fn surely<T>(&self, write: impl Fn(&Store) -> Result<T>) -> T {
+        let mut told = false;
+        loop {
+            match write(self) {
+                Ok(done) => return done,
+                Err(err) if told => log::debug!("still cannot write what the bot remembers: {err}"),
+                Err(err) => log::error!("cannot write what the bot remembers: {err}; trying again until it works"),
+            }
+            told = true;
+            std::thread::sleep(AGAIN);
+        }
     }
 
     /// The offset of the next poll; none when nothing came for so long that Telegram's numbers begin anew.
@@ -404,11 +422,11 @@ fn change_one(tx: &Transaction<'_>, change: &Change) -> Result<()> {
         }
         Change::Decided { chat, approved: true } => {
             tx.execute("DELETE FROM requests WHERE chat = ?", [chat])?;
-            tx.execute("DELETE FROM asked WHERE request = ?", [chat])?;
+            decided(tx, *chat)?;
         }
         Change::Decided { chat, approved: false } => {
             tx.execute("UPDATE requests SET denied = 1 WHERE chat = ?", [chat])?;
-            tx.execute("DELETE FROM asked WHERE request = ?", [chat])?;
+            decided(tx, *chat)?;
         }
         Change::Seen(person) => {
             tx.prepare_cached(
@@ -438,6 +456,13 @@ fn change_one(tx: &Transaction<'_>, change: &Change) -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+/// Nobody needs to be asked any more.
+fn decided(tx: &Transaction<'_>, chat: i64) -> Result<()> {
+    tx.execute("DELETE FROM asked WHERE request = ?", [chat])?;
+    tx.execute("DELETE FROM calls WHERE request = ? AND tries = 0", [chat])?;
     Ok(())
 }
 

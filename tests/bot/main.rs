@@ -1,6 +1,6 @@
 //! tg-bot: conversations over every command and keyboard, with strangers, crowds and kills.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests may panic and speak")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, reason = "tests may panic and speak")]
 
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -11,4 +11,6 @@ mod world;
 mod access;
 mod chats;
 mod commands;
+mod crash;
+mod hostile;
 mod polling;

@@ -98,8 +98,11 @@ impl World {
     }
 
     pub fn group(&self, id: i64, title: &str) {
-        self.sandbox.post("/chat", json!({"id": id, "type": "supergroup", "title": title, "is_forum": true,
-            "threads": {"7": "Databases", "9": "Web"}}));
+        self.sandbox.post(
+            "/chat",
+            json!({"id": id, "type": "supergroup", "title": title, "is_forum": true,
+            "threads": {"7": "Databases", "9": "Web"}}),
+        );
     }
 
     /// Somebody writes; the number of the update.
@@ -142,8 +145,7 @@ impl World {
 
     /// Waits until the bot has said so much in a chat, and returns the last of it.
     pub fn hears(&self, chat: i64, count: usize, after: &str) -> Value {
-        let what = format!("message {count} to chat {chat} after {after}; the bot said:\n{}", self.log());
-        until(&what, || {
+        until(&format!("message {count} to chat {chat} after {after}"), || {
             let said = self.said(chat);
             (said.len() >= count).then(|| said.last().unwrap().clone())
         })

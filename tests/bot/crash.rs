@@ -1,0 +1,99 @@
+//! kill -9 between any two steps: no update is lost, and none has an effect twice.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::until;
+use crate::world::{ADMIN, World, text_of};
+
+const PEOPLE: i64 = 25;
+const ROUNDS: i64 = 12;
+
+#[test]
+fn killed_again_and_again_while_people_talk() {
+    let mut world = World::new("killed", "{}");
+    let people: Vec<i64> = (100..100 + PEOPLE).collect();
+    let entries: Vec<String> = people.iter().map(|id| format!("\"{id}\": {{}}")).collect();
+    world.scratch.write("users.json", &format!("{{\"1\": {{\"role\": \"admin\"}}, {}}}", entries.join(", ")));
+    people.iter().for_each(|id| world.person(*id, "P", "en"));
+    // Enough of a delay that kills meet calls under way, and polls.
+    world.sandbox.rules(
+        json!([{"match": {"method": "sendMessage"}, "times": -1, "prob": 0.5, "do": {"slow": {"first_byte_ms": 30}}}]),
+    );
+    let mut last = BTreeMap::new();
+    for round in 0..ROUNDS {
+        world.launch();
+        for id in &people {
+            last.insert(*id, world.say(*id, &format!("/subscribe round=\"{round}\"")));
+        }
+        // Each time a little later into its work.
+        std::thread::sleep(Duration::from_millis(40 + 37 * u64::try_from(round).unwrap()));
+        world.kill();
+    }
+    world.start();
+    last.values().for_each(|update| world.settled(*update));
+    let users = world.users();
+    let (mut answers, mut twice) = (0, 0);
+    for id in &people {
+        let sets = users[id.to_string()]["labels"].as_array().unwrap_or_else(|| panic!("{users}"));
+        let wanted: Vec<String> = (0..ROUNDS).map(|round| format!("round=\"{round}\"")).collect();
+        assert_eq!(sets.iter().map(|set| set.as_str().unwrap()).collect::<Vec<_>>(), wanted, "chat {id}");
+        let texts: Vec<String> = world.said(*id).iter().map(text_of).collect();
+        for set in &wanted {
+            let told = texts.iter().filter(|text| text.contains(&format!("with {set}."))).count();
+            assert!((1..=2).contains(&told), "{set} was answered {told} times in chat {id}: {texts:?}");
+            answers += told;
+            twice += usize::from(told == 2);
+        }
+    }
+    // Twice only what was under way when the process was killed: Telegram has no way to ask whether it arrived.
+    assert!(twice <= 8 * usize::try_from(ROUNDS).unwrap(), "{twice} of {answers} answers came twice");
+    println!("{ROUNDS} kills, {} commands: 0 lost, {twice} answers told twice", PEOPLE * ROUNDS);
+}
+
+#[test]
+fn an_approval_that_is_cut_off_lets_in_once() {
+    let mut world = World::new("killed-approval", r#"{"1": {"role": "admin"}}"#);
+    for round in 0..6_i64 {
+        let id = 200 + round;
+        world.person(id, "N", "en");
+        world.start();
+        world.ask(id, "/start");
+        let request = until("the request", || {
+            world
+                .said(ADMIN)
+                .into_iter()
+                .find(|message| text_of(message).ends_with(&format!("wants to be let in.\nid {id}")))
+        });
+        let update = world.press(ADMIN, &request, "✅ Approve", ADMIN);
+        std::thread::sleep(Duration::from_millis(u64::try_from(round).unwrap() * 4));
+        world.kill();
+        world.start();
+        world.settled(update);
+        assert!(world.users().get(id.to_string()).is_some());
+        let welcomes = world.said(id).iter().filter(|message| text_of(message).contains("You were let in.")).count();
+        assert!((1..=2).contains(&welcomes), "{welcomes}");
+        let decided = world
+            .said(ADMIN)
+            .iter()
+            .filter(|message| text_of(message).ends_with(&format!("was let in by Ada.\nid {id}")))
+            .count();
+        assert_eq!(decided, 1);
+    }
+}
+
+#[test]
+fn the_disk_is_full_for_a_while() {
+    let mut world = World::new("killed-disk", r#"{"1": {"role": "admin", "match": ["mem"]}}"#);
+    world.start();
+    // Another process holds the file longer than the bot waits for it.
+    let db = rusqlite::Connection::open(world.scratch.path("bot.db")).unwrap();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    world.say(ADMIN, "/list");
+    world.bot().says("cannot write what came");
+    db.execute_batch("ROLLBACK").unwrap();
+    let answer = world.hears(ADMIN, 1, "the lock");
+    assert!(text_of(&answer).contains("mem"));
+}
