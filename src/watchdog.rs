@@ -4,7 +4,7 @@
 //! counted only while somebody listened: a machine that was off for a night does not begin its day with an alarm, and one
 //! whose alert-route is restarted all the time notices all the same.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ struct Watch {
     /// That it came back.
     back: Option<Back>,
     /// The key that was written last, and when.
-    written: Option<(String, Instant)>,
+    written: Option<(String, Timestamp)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -96,9 +96,9 @@ impl Watchdogs {
         let longest_look = look * 10;
         // It may have been killed just before it would have written down how long it had listened.
         let at = known.get("at").and_then(Value::as_str).and_then(|at| at.parse().ok()).unwrap_or(now);
-        let unwritten = passed(at, now).min(save_every(&watches) + longest_look);
-        for watch in &mut watches {
-            watch.silent += if watch.is_known(known) { unwritten } else { Duration::ZERO };
+        let unwritten = save_every(&watches) + longest_look;
+        for watch in watches.iter_mut().filter(|watch| watch.is_known(known)) {
+            watch.silent += passed(at.max(watch.last), now).min(unwritten);
         }
         Watchdogs { watches, alive: now, longest_look }
     }
@@ -262,7 +262,7 @@ impl Watch {
     fn due(&mut self, now: Timestamp) -> Option<(String, News)> {
         let (key, news, age) = self.news(now)?;
         let is_new = self.written.as_ref().is_none_or(|(written, _)| *written != key);
-        let is_again = age < AGAIN_FOR && self.written.as_ref().is_some_and(|(_, at)| at.elapsed() >= AGAIN_EVERY);
+        let is_again = age < AGAIN_FOR && self.written.as_ref().is_some_and(|(_, at)| passed(*at, now) >= AGAIN_EVERY);
         if !is_new && !is_again {
             return None;
         }
@@ -276,7 +276,7 @@ impl Watch {
             _ => {}
         }
         self.is_told |= matches!(news, News::Silent { .. });
-        self.written = Some((key.clone(), Instant::now()));
+        self.written = Some((key.clone(), now));
         Some((key, news))
     }
 
@@ -330,3 +330,6 @@ fn step(within: Duration, silent: Duration) -> Option<(u32, Duration)> {
         (step, due) = (step + 1, next);
     }
 }
+
+#[cfg(test)]
+mod tests;

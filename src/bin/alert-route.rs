@@ -1,6 +1,6 @@
 //! Lines of webhooks in, records for chats out.
 
-use std::io::{self, Write};
+use std::io::{self, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -100,7 +100,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
         Mode::Explain => {
             options.seen = None;
             let mut station = Station::new(users, words, options, Arc::default(), Timestamp::now());
-            for_each_line(Vec::new(), |line| Ok(station.explain(text_of(line)?, Timestamp::now())?))
+            for_each_line(|line| Ok(station.explain(text_of(line)?, Timestamp::now())?))
         }
         Mode::Route => serve(users, words, options, scraped_on.as_deref()),
     }
@@ -122,12 +122,13 @@ fn serve(users: UsersFile, words: Words, options: Options, scraped_on: Option<&s
         let address = metrics::listen(address, move || metrics.response()).map_err(Failure::misuse)?;
         notice!("metrics on http://{address}/metrics");
     }
+    // In a FIFO that outlives its writers the last one may have left half a line.
+    write(b"\n").context("cannot write to stdout")?;
     if needs_time {
         let station = station.clone();
         thread::spawn(move || pass_time(&station, every));
     }
-    // In a FIFO that outlives its writers the last one may have left half a line.
-    let code = for_each_line(b"\n".to_vec(), |line| {
+    let code = for_each_line(|line| {
         let mut station = lock(&station);
         let text = text_of(line).inspect_err(|_| station.bad_line())?;
         Ok(station.line(text, Timestamp::now())?)
@@ -155,10 +156,12 @@ fn lock(station: &Mutex<Station>) -> MutexGuard<'_, Station> {
 fn pass_time(station: &Mutex<Station>, every: Duration) {
     let mut is_warned = false;
     loop {
+        // While the next stage takes nothing, no line is read, and nobody's silence is counted.
+        let stdout = io::stdout().lock();
         let mut held = lock(station);
         let text = held.tick(Timestamp::now());
         if !text.is_empty()
-            && let Err(err) = write(text.as_bytes())
+            && let Err(err) = write_to(stdout, text.as_bytes())
         {
             log::error!("cannot write to stdout: {err}");
         }
@@ -181,16 +184,17 @@ fn pass_time(station: &Mutex<Station>, every: Duration) {
 
 /// Whole lines at a time: two threads write.
 fn write(lines: &[u8]) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
+    write_to(io::stdout().lock(), lines)
+}
+
+fn write_to(mut stdout: StdoutLock<'_>, lines: &[u8]) -> io::Result<()> {
     stdout.write_all(lines).and_then(|()| stdout.flush())
 }
 
 /// Writes what `work` makes of each line. Output is kept while more input is already here, and no longer.
-fn for_each_line(
-    mut output: Vec<u8>,
-    mut work: impl FnMut(Line<'_>) -> anyhow::Result<String>,
-) -> anyhow::Result<ExitCode> {
+fn for_each_line(mut work: impl FnMut(Line<'_>) -> anyhow::Result<String>) -> anyhow::Result<ExitCode> {
     const KEEP: usize = 64 * 1024;
+    let mut output = Vec::new();
     let mut lines = Lines::new(io::stdin().lock());
     loop {
         if !lines.has_line() || output.len() > KEEP {

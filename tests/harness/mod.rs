@@ -372,6 +372,7 @@ impl Held {
             1 => {
                 let mut route = command("alert-route");
                 route.arg("--ack").arg("-u").arg(scratch.path("users.json"));
+                route.args(["--watchdog", "Watchdog=1h", "--seen"]).arg(scratch.path("seen.json"));
                 route.stdin(Held::end(&self.lines)).stdout(Held::end(&self.records));
                 Process::start(scratch, "alert-route", &mut route)
             }
