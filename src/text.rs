@@ -126,7 +126,7 @@ impl Words {
     }
 
     /// Hour and minute, with the day where it is not that of `other`, and with the zone's name where asked.
-    fn clock(&self, time: Timestamp, other: Timestamp, zone: bool) -> String {
+    pub(crate) fn clock(&self, time: Timestamp, other: Timestamp, zone: bool) -> String {
         let (time, other) = (time.to_zoned(self.zone.clone()), other.to_zoned(self.zone.clone()));
         let day = match (time.date() == other.date(), time.year() == other.year()) {
             (true, _) => "",

@@ -1,8 +1,11 @@
 //! Lines of webhooks in, records for chats out.
 
-use std::io::{self, Write};
+use std::io::{self, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -10,10 +13,11 @@ use lexopt::prelude::*;
 use prometheus_telegram::cli::{self, Args, Failure};
 use prometheus_telegram::config::Config;
 use prometheus_telegram::lines::{Line, Lines};
-use prometheus_telegram::notice;
-use prometheus_telegram::route::{explain, route};
+use prometheus_telegram::route::{Metrics, Options, Station};
 use prometheus_telegram::text::{DEFAULT_TEMPLATE, Words, time_zone};
-use prometheus_telegram::users::{Refresh, UsersFile};
+use prometheus_telegram::users::UsersFile;
+use prometheus_telegram::watchdog::Rule;
+use prometheus_telegram::{metrics, notice};
 
 const USAGE: &str = "
 Usage: am-recv -p 8080 | alert-route -u users.json [--ack] | tg-send
@@ -27,6 +31,11 @@ Options:
   -t, --template FILE   Jinja template of an alert's text, in Telegram's HTML
       --ack             end the records of each line with an ack record, for
                         am-recv and tg-send that were given --ack SOCKET
+      --seen FILE       keep the alerts seen lately there, for tg-bot
+      --watchdog NAME=TIME   tell the administrators when the alert NAME, which
+                        must always fire, has not come for TIME (10m); may
+                        be given more than once
+      --metrics ADDRESS  serve /metrics there, e.g. 127.0.0.1:9094
       --check           check users file and template, say what is wrong, end
       --explain         do not write records: say who gets what, and why
   -c, --config FILE     configuration (JSON)
@@ -54,12 +63,16 @@ enum Mode {
 }
 
 fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
-    let (mut users, mut template, mut ack, mut mode) = (None, None, false, Mode::Route);
+    let (mut users, mut template, mut scraped_on, mut mode) = (None, None, None, Mode::Route);
+    let mut options = Options::default();
     while let Some(arg) = args.next_arg()? {
         match arg {
             Short('u') | Long("users") => users = Some(PathBuf::from(args.value()?)),
             Short('t') | Long("template") => template = Some(PathBuf::from(args.value()?)),
-            Long("ack") => ack = true,
+            Long("ack") => options.ack = true,
+            Long("seen") => options.seen = Some(PathBuf::from(args.value()?)),
+            Long("watchdog") => options.watchdogs.push(args.parse::<Rule>()?),
+            Long("metrics") => scraped_on = Some(args.parse::<String>()?),
             Long("check") => mode = Mode::Check,
             Long("explain") => mode = Mode::Explain,
             _ => return Err(arg.unexpected().into()),
@@ -75,30 +88,21 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     }
     .map_err(|err| Failure::misuse(format!("cannot use template {err}")))?;
     let users = UsersFile::open(&users).map_err(Failure::misuse)?;
-    for warning in &users.users.warnings {
-        log::warn!("{warning}");
-    }
+    options.admins = config.admins;
     match mode {
-        Mode::Check if users.users.warnings.is_empty() => Ok(ExitCode::SUCCESS),
-        Mode::Check => Err(Failure::misuse("the users file has entries that cannot be used").into()),
-        Mode::Explain => for_each_line(users, false, |line, users| Ok(explain(line, users, Timestamp::now())?)),
-        Mode::Route => for_each_line(users, true, |line, users| {
-            let routed = route(line, users, &words, Timestamp::now())?;
-            for warning in &routed.warnings {
-                log::warn!("{warning}");
+        Mode::Check => {
+            users.users.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+            match users.users.warnings.is_empty() {
+                true => Ok(ExitCode::SUCCESS),
+                false => Err(Failure::misuse("the users file has entries that cannot be used").into()),
             }
-            log::debug!("routed id={} records={}", routed.ack.digest.short(), routed.records.len());
-            let mut text = String::new();
-            for record in &routed.records {
-                text.push_str(&serde_json::to_string(record).context("cannot write a record")?);
-                text.push('\n');
-            }
-            if ack {
-                text.push_str(&routed.ack.to_line());
-                text.push('\n');
-            }
-            Ok(text)
-        }),
+        }
+        Mode::Explain => {
+            options.seen = None;
+            let mut station = Station::new(users, words, options, Arc::default(), Timestamp::now());
+            for_each_line(|line| Ok(station.explain(text_of(line)?, Timestamp::now())?))
+        }
+        Mode::Route => serve(users, words, options, scraped_on.as_deref()),
     }
 }
 
@@ -107,46 +111,102 @@ fn read_template(path: &Path) -> Result<String, Failure> {
         .map_err(|err| Failure::misuse(format!("cannot read template {}: {err}", path.display())))
 }
 
-/// Writes what `work` makes of each line. Output is kept while more input is already here, and no longer.
-fn for_each_line(
-    mut users: UsersFile,
-    records: bool,
-    work: impl Fn(&[u8], &prometheus_telegram::users::Users) -> anyhow::Result<String>,
-) -> anyhow::Result<ExitCode> {
-    const KEEP: usize = 64 * 1024;
-    let mut lines = Lines::new(io::stdin().lock());
+/// Routes lines until stdin ends. Another thread sees time pass, so that reading need not know of it.
+fn serve(users: UsersFile, words: Words, options: Options, scraped_on: Option<&str>) -> anyhow::Result<ExitCode> {
+    let metrics = Arc::new(Metrics::default());
+    let needs_time = options.seen.is_some() || !options.watchdogs.is_empty() || scraped_on.is_some();
+    let station = Station::new(users, words, options, metrics.clone(), Timestamp::now());
+    let every = station.tick_every();
+    let station = Arc::new(Mutex::new(station));
+    if let Some(address) = scraped_on {
+        let address = metrics::listen(address, move || metrics.response()).map_err(Failure::misuse)?;
+        notice!("metrics on http://{address}/metrics");
+    }
     // In a FIFO that outlives its writers the last one may have left half a line.
-    let mut output = if records { b"\n".to_vec() } else { Vec::new() };
-    let mut stdout = io::stdout().lock();
+    write(b"\n").context("cannot write to stdout")?;
+    if needs_time {
+        let station = station.clone();
+        thread::spawn(move || pass_time(&station, every));
+    }
+    let code = for_each_line(|line| {
+        let mut station = lock(&station);
+        let text = text_of(line).inspect_err(|_| station.bad_line())?;
+        Ok(station.line(text, Timestamp::now())?)
+    })?;
+    // Held to the end, so that the other thread begins no record that it could not finish.
+    let mut station = lock(&station);
+    if let Some(Err(reason)) = station.save(true).map(|save| save.write()) {
+        log::warn!("{reason}");
+    }
+    std::mem::forget(station);
+    Ok(code)
+}
+
+fn text_of(line: Line<'_>) -> anyhow::Result<&[u8]> {
+    match line {
+        Line::Text(text) => Ok(text),
+        Line::TooLong => Err(anyhow::anyhow!("the line is too long")),
+    }
+}
+
+fn lock(station: &Mutex<Station>) -> MutexGuard<'_, Station> {
+    station.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn pass_time(station: &Mutex<Station>, every: Duration) {
+    let mut is_warned = false;
+    loop {
+        // While the next stage takes nothing, no line is read, and nobody's silence is counted.
+        let stdout = io::stdout().lock();
+        let mut held = lock(station);
+        let text = held.tick(Timestamp::now());
+        if !text.is_empty()
+            && let Err(err) = write_to(stdout, text.as_bytes())
+        {
+            log::error!("cannot write to stdout: {err}");
+        }
+        let save = held.save(false);
+        drop(held);
+        // A disk that hangs holds up nobody.
+        if let Some(save) = save {
+            match save.write() {
+                Ok(()) => is_warned = false,
+                Err(reason) if !is_warned => {
+                    log::warn!("{reason}");
+                    is_warned = true;
+                }
+                Err(_) => {}
+            }
+        }
+        thread::sleep(every);
+    }
+}
+
+/// Whole lines at a time: two threads write.
+fn write(lines: &[u8]) -> io::Result<()> {
+    write_to(io::stdout().lock(), lines)
+}
+
+fn write_to(mut stdout: StdoutLock<'_>, lines: &[u8]) -> io::Result<()> {
+    stdout.write_all(lines).and_then(|()| stdout.flush())
+}
+
+/// Writes what `work` makes of each line. Output is kept while more input is already here, and no longer.
+fn for_each_line(mut work: impl FnMut(Line<'_>) -> anyhow::Result<String>) -> anyhow::Result<ExitCode> {
+    const KEEP: usize = 64 * 1024;
+    let mut output = Vec::new();
+    let mut lines = Lines::new(io::stdin().lock());
     loop {
         if !lines.has_line() || output.len() > KEEP {
-            stdout.write_all(&output).and_then(|()| stdout.flush()).context("cannot write to stdout")?;
+            write(&output).context("cannot write to stdout")?;
             output.clear();
         }
         let Some(line) = lines.next_line().context("cannot read stdin")? else { break };
-        refresh(&mut users);
-        let result = match line {
-            Line::Text(text) => work(text, &users.users),
-            Line::TooLong => Err(anyhow::anyhow!("the line is too long")),
-        };
-        match result {
+        match work(line) {
             Ok(text) => output.extend_from_slice(text.as_bytes()),
             Err(err) => log::warn!("stdin:{}: skipped: {err:#}", lines.number()),
         }
     }
-    stdout.write_all(&output).and_then(|()| stdout.flush()).context("cannot write to stdout")?;
+    write(&output).context("cannot write to stdout")?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn refresh(users: &mut UsersFile) {
-    match users.refresh() {
-        Refresh::Same => {}
-        Refresh::Reloaded => {
-            notice!("users file read again: {} chats", users.users.chats.len());
-            for warning in &users.users.warnings {
-                log::warn!("{warning}");
-            }
-        }
-        Refresh::Kept(reason) => log::error!("{reason}; the users as they were stay in force"),
-    }
 }

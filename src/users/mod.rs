@@ -6,23 +6,22 @@
 mod entry;
 mod file;
 mod roster;
+mod wish;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use regex::Regex;
 use serde_json::Value;
 
 use crate::alert::Alert;
 use crate::disk::Stamp;
-use crate::matcher::Matchers;
-use crate::pattern::{self, PatternError};
 use crate::record::Chat;
 use entry::Members;
 pub use file::{edit, read};
 pub use roster::{Entry, Roster, Subscription};
+pub use wish::Wish;
 
 /// All chats of a users file, and what was wrong with some of them.
 #[derive(Debug, Default)]
@@ -51,51 +50,15 @@ pub struct Subscriber {
     wishes: Vec<Wish>,
 }
 
-/// One reason for which a chat gets an alert.
-#[derive(Debug)]
-enum Wish {
-    Everything,
-    /// Found anywhere in the alertname.
-    Name(Regex),
-    /// A matcher set, and how it was written.
-    Labels(Matchers, String),
-}
-
-impl Wish {
-    /// `*`, `all` and `\w` mean every alert, also one that has no name.
-    fn by_name(pattern: &str) -> Result<Self, PatternError> {
-        if pattern::is_everything(pattern) {
-            return Ok(Wish::Everything);
-        }
-        pattern::compile(pattern).map(Wish::Name)
-    }
-
-    fn by_labels(text: &str) -> Result<Self, PatternError> {
-        Matchers::parse(text).map(|matchers| Wish::Labels(matchers, text.to_owned()))
-    }
-
-    fn holds(&self, alert: &Alert) -> bool {
-        match self {
-            Wish::Everything => true,
-            Wish::Name(regex) => regex.is_match(alert.name()),
-            Wish::Labels(matchers, _) => matchers.hold(&alert.labels),
-        }
-    }
-}
-
 impl Subscriber {
     /// Why this chat wants the alert, in words for `--explain`; nothing when it does not.
     pub fn reason(&self, alert: &Alert) -> Option<String> {
-        self.wishes.iter().find(|wish| wish.holds(alert)).map(|wish| match wish {
-            Wish::Everything => "it wants every alert".to_owned(),
-            Wish::Name(regex) => format!("match {:?} is found in its alertname", regex.as_str()),
-            Wish::Labels(_, text) => format!("labels {text} hold"),
-        })
+        self.wishes.iter().find(|wish| wish.holds(&alert.labels)).map(Wish::reason)
     }
 
     /// Whether this chat wants the alert.
     pub fn wants(&self, alert: &Alert) -> bool {
-        self.wishes.iter().any(|wish| wish.holds(alert))
+        self.wishes.iter().any(|wish| wish.holds(&alert.labels))
     }
 
     /// Why the chat gets nothing at this moment, whatever it wants.

@@ -107,8 +107,8 @@ fn the_example_rules_name_metrics_that_exist() {
     let rules = std::fs::read_to_string("example_config/prometheus-telegram.rules.yml").unwrap();
     let scratch = Scratch::new("rules");
     let sandbox = Sandbox::start(&scratch, &[]);
-    let mut command = tg_send(&scratch, &sandbox);
-    let mut sender = Sender::start(&scratch, command.args(["--metrics", "127.0.0.1:0"]));
+    let mut send = tg_send(&scratch, &sandbox);
+    let mut sender = Sender::start(&scratch, send.args(["--metrics", "127.0.0.1:0"]));
     sender.tell([record(1, "x")]);
     sender.process.says("sent id=");
     let mut recv = command_of_recv();
@@ -117,10 +117,14 @@ fn the_example_rules_name_metrics_that_exist() {
     let url = format!("http://{}/", line.rsplit(' ').next().unwrap());
     assert_eq!(post(&url, &webhook(&["A"])), 200);
     let url = format!("{url}metrics");
-    let exposed = scrape(&sender.process) + &ureq::get(url).call().unwrap().body_mut().read_to_string().unwrap();
+    let mut route = command("alert-route");
+    route.args(["-u", "example_config/users.json", "--metrics", "127.0.0.1:0"]).stdin(Stdio::piped());
+    let route = Process::start(&scratch, "alert-route", route.stdout(Stdio::null()));
+    let of_recv = ureq::get(url).call().unwrap().body_mut().read_to_string().unwrap();
+    let exposed = scrape(&sender.process) + &of_recv + &scrape(&route);
     let mut seen = 0;
     for word in rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
-        if word.starts_with("tg_send_") || word.starts_with("am_recv_") {
+        if ["tg_send_", "am_recv_", "alert_route_"].iter().any(|tool| word.starts_with(tool)) {
             seen += 1;
             let name = word.trim_end_matches("_total").trim_end_matches("_count");
             assert!(exposed.contains(&format!("# TYPE {name} ")), "{word} in\n{exposed}");

@@ -315,11 +315,15 @@ impl Pipeline {
     }
 
     pub fn with(scratch: &Scratch, send: &mut Command, recv_options: &[&str], ack: bool) -> Self {
+        Pipeline::of(scratch, send, recv_options, &[], ack)
+    }
+
+    pub fn of(scratch: &Scratch, send: &mut Command, recv_options: &[&str], route_options: &[&str], ack: bool) -> Self {
         let socket = scratch.path("ack.sock");
         let mut recv = command("am-recv");
         recv.args(["-p", "0"]).args(recv_options).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut route = command("alert-route");
-        route.arg("-u").arg(scratch.path("users.json")).stdout(Stdio::piped());
+        route.arg("-u").arg(scratch.path("users.json")).args(route_options).stdout(Stdio::piped());
         if ack {
             recv.arg("--ack").arg(&socket);
             route.arg("--ack");
@@ -368,6 +372,7 @@ impl Held {
             1 => {
                 let mut route = command("alert-route");
                 route.arg("--ack").arg("-u").arg(scratch.path("users.json"));
+                route.args(["--watchdog", "Watchdog=1h", "--seen"]).arg(scratch.path("seen.json"));
                 route.stdin(Held::end(&self.lines)).stdout(Held::end(&self.records));
                 Process::start(scratch, "alert-route", &mut route)
             }

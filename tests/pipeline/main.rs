@@ -10,3 +10,4 @@ mod crash;
 mod flow;
 mod proxy;
 mod real;
+mod watchdog;

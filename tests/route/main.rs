@@ -8,3 +8,4 @@ mod harness;
 mod anything;
 mod payloads;
 mod roster;
+mod station;

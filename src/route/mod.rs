@@ -1,5 +1,8 @@
 //! From a line to records: every alert of a group is matched by itself, and each chat that wants it gets a record.
 
+mod metrics;
+mod station;
+
 use jiff::Timestamp;
 
 use crate::alert::{Alert, Malformed, Status, Webhook};
@@ -7,6 +10,8 @@ use crate::line::Digest;
 use crate::record::{Ack, Format, Record};
 use crate::text::{Words, title};
 use crate::users::{Subscriber, Users};
+pub use metrics::Metrics;
+pub use station::{Options, Save, Station};
 
 /// What one line made.
 pub struct Routed {
@@ -16,26 +21,33 @@ pub struct Routed {
     pub ack: Ack,
     /// What went wrong on the way without losing anything.
     pub warnings: Vec<String>,
+    /// How many alerts nobody gets.
+    pub unwanted: u64,
 }
 
 /// Makes the records of one line, which does not include its newline.
 pub fn route(line: &[u8], users: &Users, words: &Words, now: Timestamp) -> Result<Routed, Malformed> {
-    let webhook = Webhook::parse(line)?;
-    let digest = Digest::of(line);
+    Ok(route_webhook(&Webhook::parse(line)?, Digest::of(line), users, words, now))
+}
+
+/// The same for a line that was read already.
+pub fn route_webhook(webhook: &Webhook, digest: Digest, users: &Users, words: &Words, now: Timestamp) -> Routed {
     let mut records = Vec::new();
     let mut warnings = Vec::new();
+    let mut unwanted = 0;
     for alert in &webhook.alerts {
         let takers: Vec<&Subscriber> = takers(users, alert, now).collect();
         if takers.is_empty() {
+            unwanted += 1;
             continue;
         }
-        let (text, warning) = words.text(&webhook, alert, now);
+        let (text, warning) = words.text(webhook, alert, now);
         warnings.extend(warning);
         let mut record = Record::new(takers[0].chat.clone(), text, Format::Html);
         record.key = Some(alert.key());
         record.about = Some(alert.fingerprint.clone());
         record.title = title(alert);
-        record.buttons = words.buttons(&webhook, alert);
+        record.buttons = words.buttons(webhook, alert);
         record.count_by =
             [("alertname", alert.name()), ("severity", alert.severity()), ("status", alert.status.word())]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -43,13 +55,13 @@ pub fn route(line: &[u8], users: &Users, words: &Words, now: Timestamp) -> Resul
         records.extend(takers.iter().map(|taker| addressed(record.clone(), taker)));
     }
     if webhook.truncated_alerts > 0 {
-        records.extend(tell_of_the_cut(&webhook, users, words, &digest, now));
+        records.extend(tell_of_the_cut(webhook, users, words, &digest, now));
     }
     for (n, record) in records.iter_mut().enumerate() {
         record.id = format!("{}-{n}", digest.short());
     }
     let ack = Ack { digest, records: Some(records.len() as u64) };
-    Ok(Routed { records, ack, warnings })
+    Routed { records, ack, warnings, unwanted }
 }
 
 fn takers<'a>(users: &'a Users, alert: &'a Alert, now: Timestamp) -> impl Iterator<Item = &'a Subscriber> {
@@ -95,12 +107,15 @@ fn tell_of_the_cut(webhook: &Webhook, users: &Users, words: &Words, digest: &Dig
         .collect()
 }
 
-/// For a person: who gets each alert of a line, and why; and who does not.
-pub fn explain(line: &[u8], users: &Users, now: Timestamp) -> Result<String, Malformed> {
-    let webhook = Webhook::parse(line)?;
+/// For a person: who gets each alert of a webhook, and why; and who does not.
+fn explain(webhook: &Webhook, users: &Users, is_watchdog: impl Fn(&Alert) -> bool, now: Timestamp) -> String {
     let mut text = String::new();
     for alert in &webhook.alerts {
         text.push_str(&format!("{} ({})\n", title(alert), alert.status.word()));
+        if is_watchdog(alert) {
+            text.push_str("  nobody: its silence is told, to the administrators\n");
+            continue;
+        }
         for chat in &users.chats {
             let verdict = match (chat.reason(alert), chat.is_silent(now)) {
                 (None, _) => "no:   nothing of it matches".to_owned(),
@@ -117,5 +132,5 @@ pub fn explain(line: &[u8], users: &Users, now: Timestamp) -> Result<String, Mal
     if webhook.truncated_alerts > 0 {
         text.push_str(&format!("and {} alerts that Alertmanager cut off\n", webhook.truncated_alerts));
     }
-    Ok(text)
+    text
 }

@@ -1,0 +1,293 @@
+//! What alert-route does beside routing: it remembers what it saw, counts, and notices that nothing comes any more.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use prometheus_telegram::seen;
+use prometheus_telegram::users::Wish;
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+/// An alert-route whose stdin stays open, and what it has written.
+struct Route {
+    process: Process,
+    stdin: ChildStdin,
+    records: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Route {
+    fn start(scratch: &Scratch, options: &[&str]) -> Self {
+        let mut command = command("alert-route");
+        command.arg("-u").arg(scratch.path("users.json")).args(options);
+        Route::of(scratch, command.stdin(Stdio::piped()).stdout(Stdio::piped()))
+    }
+
+    fn of(scratch: &Scratch, command: &mut Command) -> Self {
+        let mut process = Process::start(scratch, "alert-route", command);
+        let (stdin, stdout) = (process.child.stdin.take().unwrap(), process.child.stdout.take().unwrap());
+        let records = Arc::new(Mutex::new(Vec::new()));
+        let written = records.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok).filter(|line| !line.is_empty()) {
+                written.lock().unwrap().push(serde_json::from_str(&line).unwrap_or_else(|err| panic!("{err}: {line}")));
+            }
+        });
+        Route { process, stdin, records }
+    }
+
+    fn feed(&mut self, line: &str) {
+        self.stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// All that was written, each key once, as tg-send would see it.
+    fn told(&self) -> Vec<Value> {
+        let mut told: Vec<Value> = Vec::new();
+        for record in self.records.lock().unwrap().iter() {
+            if !told.iter().any(|known| known["key"] == record["key"] && known["chat"] == record["chat"]) {
+                told.push(record.clone());
+            }
+        }
+        told
+    }
+
+    /// Waits for a record whose text holds this.
+    fn tells(&self, part: &str) -> Value {
+        until(&format!("{part:?} in {:#?}", self.told()), || {
+            self.told().into_iter().find(|record| record["text"].as_str().is_some_and(|text| text.contains(part)))
+        })
+    }
+
+    fn scrape(&self) -> String {
+        let line = self.process.says("metrics on ");
+        ureq::get(line.rsplit(' ').next().unwrap()).call().unwrap().body_mut().read_to_string().unwrap()
+    }
+
+    fn value(&self, name: &str) -> f64 {
+        let text = self.scrape();
+        let line = text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_else(|| panic!("{name} in\n{text}"))
+    }
+}
+
+fn seen_names(path: &Path) -> Vec<String> {
+    seen::read(path).iter().map(|alert| alert.labels["alertname"].clone()).collect()
+}
+
+#[test]
+fn what_was_seen_is_written_while_nothing_comes_and_read_again() {
+    let scratch = Scratch::new("seen");
+    scratch.write("users.json", "{}");
+    let path = scratch.path("seen.json");
+    let mut route = Route::start(&scratch, &["--seen", path.to_str().unwrap()]);
+    route.feed(&webhook(&["DiskFull", "CpuHigh"]));
+    until("the file", || (seen_names(&path) == ["CpuHigh", "DiskFull"]).then_some(()));
+    route.process.kill();
+    let mut route = Route::start(&scratch, &["--seen", path.to_str().unwrap()]);
+    route.feed(&webhook(&["MemLow", "DiskFull"]));
+    until("the file", || (seen_names(&path) == ["DiskFull", "MemLow", "CpuHigh"]).then_some(()));
+    let all = seen::read(&path);
+    let fits: Vec<_> =
+        seen::fitting(&all, &Wish::by_name("disk|cpu").unwrap()).map(|one| &one.labels["alertname"]).collect();
+    assert_eq!(fits, ["DiskFull", "CpuHigh"]);
+    assert_eq!(route.process.log(), "");
+}
+
+#[test]
+fn the_end_of_the_input_leaves_what_was_seen() {
+    let scratch = Scratch::new("seen-end");
+    scratch.write("users.json", "{}");
+    let path = scratch.path("seen.json");
+    let mut command = command("alert-route");
+    command.arg("-u").arg(scratch.path("users.json")).arg("--seen").arg(&path);
+    let output = run(&mut command, (webhook(&["A"]) + "\n" + &webhook(&["B"])).as_bytes());
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
+    assert_eq!(seen_names(&path), ["B", "A"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_one_warning_and_disturbs_nothing() {
+    let scratch = Scratch::new("seen-fails");
+    scratch.write("users.json", r#"{"1": "*"}"#);
+    let options = ["--seen", "/nonexistent/seen.json", "--metrics", "127.0.0.1:0", "--watchdog", "Watchdog=20s"];
+    let mut route = Route::start(&scratch, &options);
+    route.feed(&webhook(&["A"]));
+    route.tells("summary of A");
+    until("two attempts", || (route.value("alert_route_seen_write_failures_total") >= 2.0).then_some(()));
+    route.feed(&webhook(&["B"]));
+    route.tells("summary of B");
+    assert_eq!(
+        route.process.log().matches("cannot write /nonexistent/seen.json").count(),
+        1,
+        "{}",
+        route.process.log()
+    );
+}
+
+#[test]
+fn everything_that_happens_is_counted() {
+    let scratch = Scratch::new("route-metrics");
+    scratch.write("users.json", r#"{"1": "disk", "2": {"match": ["(", "disk"], "role": "admin"}}"#);
+    let mut route = Route::start(&scratch, &["--metrics", "127.0.0.1:0", "--watchdog", "Watchdog=1h"]);
+    route.feed("garbage");
+    route.feed(&webhook(&["DiskFull", "CpuHigh"]));
+    route.feed(&json!({"alerts": [alert("DiskFull", "resolved"), alert("Watchdog", "firing")]}).to_string());
+    until("all lines", || (route.value("alert_route_lines_total") == 3.0).then_some(()));
+    for (name, expected) in [
+        ("alert_route_lines_bad_total", 1.0),
+        ("alert_route_alerts_total{status=\"firing\"}", 3.0),
+        ("alert_route_alerts_total{status=\"resolved\"}", 1.0),
+        ("alert_route_alerts_unwanted_total", 1.0),
+        ("alert_route_records_total", 4.0),
+        ("alert_route_users_chats", 2.0),
+        ("alert_route_users_warnings", 1.0),
+        ("alert_route_admins", 1.0),
+        ("alert_route_users_last_reload_successful", 1.0),
+        ("alert_route_watchdog_silent{alertname=\"Watchdog\"}", 0.0),
+    ] {
+        assert_eq!(route.value(name), expected, "{name}");
+    }
+    assert!(route.value("alert_route_watchdog_last_heard_timestamp_seconds{alertname=\"Watchdog\"}") > 1e9);
+    // Without a line: the file is looked at all the same.
+    scratch.write("users.json", "{");
+    until("the bad file", || (route.value("alert_route_users_last_reload_successful") == 0.0).then_some(()));
+    scratch.write("users.json", r#"{"1": "disk"}"#);
+    until("the good file", || (route.value("alert_route_users_chats") == 1.0).then_some(()));
+    assert_eq!(route.value("alert_route_users_last_reload_successful"), 1.0);
+}
+
+const USERS: &str = r#"{"1": "*", "7": {"role": "admin"}, "-8": {"match": ["x"], "thread": 5, "role": "admin"},
+    "9": {"role": "admin", "blocked_since": "2026-01-01T00:00:00Z"}}"#;
+
+#[test]
+fn silence_is_told_to_the_administrators_and_its_end_too() {
+    let scratch = Scratch::new("watchdog");
+    scratch.write("users.json", USERS);
+    let config = scratch.write("config.json", r#"{"admins": [7, 10]}"#);
+    let mut route = Route::start(&scratch, &["--watchdog", "Watchdog=1s", "-c", config.to_str().unwrap(), "--ack"]);
+    // Nothing ever came.
+    let first = route.tells("has been silent for 1s");
+    assert!(first["text"].as_str().unwrap().contains("No Watchdog alert has come since alert-route was started"));
+    until("all three", || (route.told().len() >= 3).then_some(()));
+    let to: Vec<_> =
+        route.told()[..3].iter().map(|record| (record["chat"].clone(), record["thread"].clone())).collect();
+    assert_eq!(to, [(json!(7), json!(null)), (json!(-8), json!(5)), (json!(10), json!(null))]);
+    // A reminder, by another key and about the same.
+    let second = route.tells("has been silent for 4s");
+    assert!(second["key"] != first["key"] && second["about"] == first["about"]);
+    route.feed(&webhook(&["Watchdog"]));
+    let back = route.tells("is heard again, after ");
+    assert_eq!(back["about"], first["about"], "it answers the message that told the silence");
+    route.process.says("Alertmanager is heard again");
+    let records = route.records.lock().unwrap().clone();
+    assert!(!records.iter().any(|record| record["chat"] == 1), "the watchdog's alert is nobody's: {records:#?}");
+    assert_eq!(records.iter().filter(|record| record["ack"].is_string()).count(), 1, "and its line is acknowledged");
+    drop(records);
+    let third = route.tells("No Watchdog alert since ");
+    assert!(third["key"] != first["key"] && third["about"] != first["about"], "another silence");
+    // An alert that is resolved is no sign of life.
+    route.feed(&json!({"alerts": [alert("Watchdog", "resolved")]}).to_string());
+    route.feed(&webhook(&["A"]));
+    route.tells("summary of A");
+    assert_eq!(route.told().iter().filter(|record| record["text"].to_string().contains("heard again")).count(), 3);
+}
+
+#[test]
+fn who_keeps_sending_is_not_complained_of() {
+    let scratch = Scratch::new("watchdog-fine");
+    scratch.write("users.json", USERS);
+    let mut route = Route::start(&scratch, &["--watchdog", "Watchdog=20s", "--watchdog", "Other=1s"]);
+    until("the other's silence", || {
+        route.feed(&webhook(&["Watchdog"]));
+        route.told().iter().any(|record| record["text"].to_string().contains("No Other alert")).then_some(())
+    });
+    assert!(
+        !route.told().iter().any(|record| record["text"].to_string().contains("No Watchdog")),
+        "{:#?}",
+        route.told()
+    );
+}
+
+#[test]
+fn a_silence_outlives_restarts_and_is_the_same_one() {
+    let scratch = Scratch::new("watchdog-restart");
+    scratch.write("users.json", r#"{"7": {"role": "admin"}}"#);
+    let seen = scratch.path("seen.json");
+    let options = ["--watchdog", "Watchdog=3s", "--seen", seen.to_str().unwrap()];
+    let mut route = Route::start(&scratch, &options);
+    route.feed(&webhook(&["Watchdog"]));
+    let heard = until("the file", || {
+        let file: Value = serde_json::from_str(&scratch.read("seen.json")).ok()?;
+        let watch = &file["watchdogs"]["watches"]["Watchdog"];
+        (watch["heard"] == true).then(|| watch["last"].as_str().unwrap().to_owned())
+    });
+    // Killed again and again in less time than the silence takes, it still notices.
+    let mut restarts = 0;
+    let told = loop {
+        assert!(route.told().is_empty() && restarts < 60, "{:#?}", route.told());
+        route.process.kill();
+        route = Route::start(&scratch, &options);
+        restarts += 1;
+        let start = std::time::Instant::now();
+        while route.told().is_empty() && start.elapsed() < std::time::Duration::from_millis(1500) {
+            thread::sleep(std::time::Duration::from_millis(10));
+        }
+        if let Some(told) = route.told().first() {
+            break told.clone();
+        }
+    };
+    assert_eq!(told["key"], format!("watchdog Watchdog {heard} 0"), "after {restarts} restarts");
+    // The next one tells the same again by the same key, in case nobody wrote it down, and then its end.
+    until("the file", || {
+        let file: Value = serde_json::from_str(&scratch.read("seen.json")).ok()?;
+        (file["watchdogs"]["watches"]["Watchdog"]["told"] == true).then_some(())
+    });
+    route.process.kill();
+    route = Route::start(&scratch, &options);
+    assert_eq!(route.tells("silent for")["key"], told["key"]);
+    route.feed(&webhook(&["Watchdog"]));
+    assert_eq!(route.tells("heard again")["key"], format!("watchdog Watchdog {heard} back"));
+}
+
+#[test]
+fn without_an_administrator_it_says_so() {
+    let scratch = Scratch::new("watchdog-nobody");
+    scratch.write("users.json", r#"{"1": "*"}"#);
+    let route = Route::start(&scratch, &["--watchdog", "Watchdog=1s"]);
+    route.process.says("nobody would be told of a silent Alertmanager");
+    route.process.says("Alertmanager is silent: no alert \"Watchdog\" since");
+    // One who is made an administrator meanwhile is told of what is next.
+    scratch.write("users.json", r#"{"1": {"match": "*", "role": "admin"}}"#);
+    assert_eq!(route.tells("has been silent for 4s")["chat"], 1);
+}
+
+#[test]
+fn wrong_rules_are_refused() {
+    let scratch = Scratch::new("watchdog-wrong");
+    let users = scratch.write("users.json", "{}");
+    for (rule, reason) in [
+        ("Watchdog", "is not of the form NAME=10m"),
+        ("Watchdog=", "is not a time of a second or more"),
+        ("Watchdog=0s", "is not a time of a second or more"),
+        ("=10m", "no name of an alert"),
+    ] {
+        let mut command = command("alert-route");
+        let output = run(command.arg("-u").arg(&users).args(["--watchdog", rule]), b"");
+        assert!(output.code == Some(2) && output.stderr.contains(reason), "{rule}: {output:?}");
+    }
+}
+
+#[test]
+fn explain_says_whose_the_watchdog_is() {
+    let scratch = Scratch::new("watchdog-explain");
+    let users = scratch.write("users.json", r#"{"-1": [{"match": "*"}, {"match": "*", "thread": 7}]}"#);
+    let mut command = command("alert-route");
+    command.arg("-u").arg(users).args(["--explain", "--watchdog", "Watchdog=10m"]);
+    let output = run(&mut command, webhook(&["Watchdog", "A"]).as_bytes());
+    assert!(output.stdout.contains("nobody: its silence is told, to the administrators"), "{output:?}");
+    assert!(output.stdout.contains("chat -1               yes:  it wants every alert"), "{output:?}");
+    assert!(output.stdout.contains("chat -1 topic 7       yes:  it wants every alert"), "{output:?}");
+}
