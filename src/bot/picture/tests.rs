@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
+use super::press::mark;
 use super::*;
 use crate::grafana::ALL;
 
