@@ -7,10 +7,13 @@
 mod press;
 mod range;
 
+use std::sync::LazyLock;
+
 use jiff::Zoned;
 use jiff::fmt::strtime;
 use press::{name_mark, value_mark};
 use range::RANGES;
+use regex::{Captures, Regex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use unicode_segmentation::UnicodeSegmentation;
@@ -152,7 +155,7 @@ pub fn keyboard(shown: &Shown, dashboard: &Dashboard, number: i64, words: &Words
 /// What is under the picture as text, in Telegram's HTML: panel, dashboard, range, variables, and when it was drawn.
 pub fn caption(shown: &Shown, dashboard: &Dashboard, at: &Zoned, words: &Words) -> String {
     let title = dashboard.panel(shown.panel).map_or(&shown.title, |panel: &Panel| &panel.title);
-    let title = match cut(title, LONGEST_TITLE) {
+    let title = match cut(&filled_in(title, shown, dashboard), LONGEST_TITLE) {
         title if title.is_empty() => words.untitled.replace("{}", &shown.panel.to_string()),
         title => title,
     };
@@ -169,6 +172,23 @@ pub fn caption(shown: &Shown, dashboard: &Dashboard, at: &Zoned, words: &Words) 
     }
     format!("<b>{}</b>\n{}\n{}", escape(&title), escape(&facts.join(" · ")), escape(&when))
 }
+
+/// A title as the picture shows it: `$host` with the value in force (templateSrv.ts: `$name`, `${name:format}`,
+/// `[[name]]`). What is no variable stays.
+fn filled_in(title: &str, shown: &Shown, dashboard: &Dashboard) -> String {
+    let value = |found: &Captures<'_>| {
+        let name = found.iter().skip(1).flatten().next().map_or("", |name| name.as_str());
+        let value = dashboard.variable(name).map(|variable| chosen(shown, variable));
+        value.filter(|value| !value.is_empty()).unwrap_or_else(|| found[0].to_owned())
+    };
+    REFERENCES.replace_all(title, value).into_owned()
+}
+
+/// Names of variables in a title.
+static REFERENCES: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"\$(\w+)|\$\{(\w+)[^}]*\}|\[\[(\w+)[^\]]*\]\]";
+    Regex::new(pattern).expect("the pattern is a constant")
+});
 
 /// The variables with keys: few values, and one of them in an address does something.
 fn offered(dashboard: &Dashboard) -> impl Iterator<Item = &Variable> {

@@ -76,14 +76,18 @@ fn a_stranger_learns_nothing_and_decides_nothing() {
         world.person(id, name, "en");
     }
     world.start();
-    for text in ["/list", "/help", "/users", "/dashboards", "/regexp .", "/subscribe a=b", "/remove 1", "hello", "go back"] {
+    for text in
+        ["/list", "/help", "/users", "/dashboards", "/regexp .", "/subscribe a=b", "/remove 1", "hello", "go back"]
+    {
         world.ignored(json!({"chat": 4, "text": text}));
     }
     world.ask(2, "/start");
     let request = world.hears(ADMIN, 1, "the request");
     let message = request["message_id"].as_i64().unwrap();
     // Neither the one who asks, nor another stranger, nor somebody who is let in can approve; and no request, no entry.
-    for (who, data) in [(2, "a:2"), (4, "a:2"), (3, "a:2"), (4, "a:4"), (4, "d:2"), (3, "a:999"), (4, "p:1:u"), (4, "a:"), (4, "")] {
+    for (who, data) in
+        [(2, "a:2"), (4, "a:2"), (3, "a:2"), (4, "a:4"), (4, "d:2"), (3, "a:999"), (4, "p:1:u"), (4, "a:"), (4, "")]
+    {
         let update = world.forge(who, message, data, who);
         world.settled(update);
     }

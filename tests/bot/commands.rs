@@ -21,19 +21,28 @@ fn a_conversation_in_english() {
     said("/regexp mem | cpu", &["✅ You get alerts in whose name mem | cpu is found."]);
     assert_eq!(world.users()["2"], "mem | cpu");
     said("/regexp *", &["✅ You get every alert."]);
-    said("/regexp ^Host(Out|", &["❌ That is no regular expression: unclosed group\n^Host(Out|\n     ^\nNothing was changed."]);
+    said(
+        "/regexp ^Host(Out|",
+        &["❌ That is no regular expression: unclosed group\n^Host(Out|\n     ^\nNothing was changed."],
+    );
     said("/regexp mem(?=x)", &["look-around", "linear", "mem(?=x)\n   ^", "alertname!~"]);
     said(r"/regexp (a)\1", &["backreferences", "linear"]);
     assert_eq!(world.users()["2"], "*");
     said("/subscribe", &["as in Alertmanager"]);
-    said("/subscribe team=~\"db|web\", severity=critical", &["✅ You get alerts with severity=\"critical\", team=~\"db|web\"."]);
+    said(
+        "/subscribe team=~\"db|web\", severity=critical",
+        &["✅ You get alerts with severity=\"critical\", team=~\"db|web\"."],
+    );
     said("/subscribe team=\"<b>&\"", &["team=\"<b>&\""]);
     said("/subscribe team", &["❌ I cannot read these labels", "\nteam\n"]);
     assert_eq!(
         world.users()["2"],
         json!({"match": "*", "labels": ["severity=\"critical\", team=~\"db|web\"", "team=\"<b>&\""]})
     );
-    said("/list", &["You get alerts\n• all of them\n• with severity=\"critical\", team=~\"db|web\"\n• with team=\"<b>&\""]);
+    said(
+        "/list",
+        &["You get alerts\n• all of them\n• with severity=\"critical\", team=~\"db|web\"\n• with team=\"<b>&\""],
+    );
     said("/unsubscribe x=\"y\"", &["You have no subscription x=\"y\"."]);
     said("/unsubscribe severity=\"critical\",team=~\"db|web\"", &["✅ Not any more"]);
     assert_eq!(world.users()["2"]["labels"], json!(["team=\"<b>&\""]));

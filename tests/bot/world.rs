@@ -98,8 +98,11 @@ impl World {
     }
 
     pub fn group(&self, id: i64, title: &str) {
-        self.sandbox.post("/chat", json!({"id": id, "type": "supergroup", "title": title, "is_forum": true,
-            "threads": {"7": "Databases", "9": "Web"}}));
+        self.sandbox.post(
+            "/chat",
+            json!({"id": id, "type": "supergroup", "title": title, "is_forum": true,
+            "threads": {"7": "Databases", "9": "Web"}}),
+        );
     }
 
     /// Somebody writes; the number of the update.
