@@ -4,15 +4,24 @@
 //! A key says what it chooses by a digest of the names, not by their places in the dashboard: that may have been changed
 //! since, and then a key must choose nothing rather than something else.
 
+mod press;
+mod range;
+
+use std::sync::LazyLock;
+
 use jiff::Zoned;
 use jiff::fmt::strtime;
+use press::{name_mark, value_mark};
+use range::RANGES;
+use regex::{Captures, Regex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::grafana::{Dashboard, Panel, Shot, Variable};
 use crate::text::escape;
+pub use press::Press;
+pub use range::Range;
 
 /// Variables with more values than this are not offered.
 const FEW: usize = 8;
@@ -53,27 +62,6 @@ pub struct Shown {
     pub open: Option<String>,
 }
 
-/// The time that a picture shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-pub enum Range {
-    /// What the dashboard opens with.
-    #[default]
-    Own,
-    /// The last hour.
-    Hour,
-    /// The last six hours.
-    SixHours,
-    /// The last 24 hours.
-    Day,
-    /// The last seven days.
-    Week,
-}
-
-/// The lengths with their words in addresses and in stored pictures.
-const RANGES: [(Range, &str); 4] =
-    [(Range::Hour, "1h"), (Range::SixHours, "6h"), (Range::Day, "24h"), (Range::Week, "7d")];
-
 /// The words in the person's language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Words {
@@ -104,93 +92,6 @@ impl Default for Words {
             back: "◂ back".to_owned(),
             untitled: "panel {}".to_owned(),
         }
-    }
-}
-
-/// A press of a key under a picture.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Press {
-    /// Another range.
-    Range(Range),
-    /// The same again.
-    Refresh,
-    /// The values of a variable, by the digest of its name.
-    Variable(String),
-    /// The ranges again.
-    Close,
-    /// A value, by the digest of the variable's name and itself.
-    Value(String),
-}
-
-impl From<String> for Range {
-    /// A word that a later version wrote means the dashboard's own range.
-    fn from(word: String) -> Range {
-        RANGES.iter().find(|(_, other)| *other == word).map_or(Range::Own, |(range, _)| *range)
-    }
-}
-
-impl From<Range> for String {
-    fn from(range: Range) -> String {
-        range.word().to_owned()
-    }
-}
-
-impl Range {
-    fn word(self) -> &'static str {
-        RANGES.iter().find(|(other, _)| *other == self).map_or("own", |(_, word)| word)
-    }
-
-    /// From and to, in Grafana's words.
-    fn ends(self) -> Option<(String, String)> {
-        (self != Range::Own).then(|| (format!("now-{}", self.word()), "now".to_owned()))
-    }
-
-    /// The one with these ends.
-    fn with_ends(ends: &(String, String)) -> Option<Range> {
-        // 24h and 1d are the same in Grafana's pickers too.
-        let from = if ends.0 == "now-1d" { "now-24h" } else { &ends.0 };
-        RANGES
-            .iter()
-            .map(|(range, _)| *range)
-            .find(|range| range.ends().is_some_and(|(start, end)| start == from && end == ends.1))
-    }
-}
-
-impl Press {
-    /// The `callback_data` of the picture with this number: at most 64 bytes, as Telegram demands.
-    pub fn data(&self, number: i64) -> String {
-        let what = match self {
-            Press::Range(range) => format!("r:{}", range.word()),
-            Press::Refresh => "u".to_owned(),
-            Press::Variable(mark) => format!("n:{mark}"),
-            Press::Close => "c".to_owned(),
-            Press::Value(mark) => format!("v:{mark}"),
-        };
-        format!("p:{number}:{what}")
-    }
-
-    /// Reads such data, with the picture's number. Data come from anybody: they may name what does not exist.
-    pub fn parse(data: &str) -> Option<(i64, Press)> {
-        let (number, what) = data.strip_prefix("p:")?.split_once(':')?;
-        let number = number.parse().ok()?;
-        let (kind, of) = what.split_once(':').unwrap_or((what, ""));
-        let mark = || is_mark(of).then(|| of.to_owned());
-        let press = match kind {
-            "r" if of == "own" => Press::Range(Range::Own),
-            "r" => Press::Range(RANGES.iter().find(|(_, word)| *word == of)?.0),
-            "u" => Press::Refresh,
-            "c" => Press::Close,
-            "n" => Press::Variable(mark()?),
-            "v" => Press::Value(mark()?),
-            _ => return None,
-        };
-        // What we would not write ourselves is somebody's try.
-        (press.data(number) == data).then_some((number, press))
-    }
-
-    /// Whether the picture is to be drawn anew; else only the keys change.
-    pub fn redraws(&self) -> bool {
-        !matches!(self, Press::Variable(_) | Press::Close)
     }
 }
 
@@ -254,7 +155,7 @@ pub fn keyboard(shown: &Shown, dashboard: &Dashboard, number: i64, words: &Words
 /// What is under the picture as text, in Telegram's HTML: panel, dashboard, range, variables, and when it was drawn.
 pub fn caption(shown: &Shown, dashboard: &Dashboard, at: &Zoned, words: &Words) -> String {
     let title = dashboard.panel(shown.panel).map_or(&shown.title, |panel: &Panel| &panel.title);
-    let title = match cut(title, LONGEST_TITLE) {
+    let title = match cut(&filled_in(title, shown, dashboard), LONGEST_TITLE) {
         title if title.is_empty() => words.untitled.replace("{}", &shown.panel.to_string()),
         title => title,
     };
@@ -271,6 +172,23 @@ pub fn caption(shown: &Shown, dashboard: &Dashboard, at: &Zoned, words: &Words) 
     }
     format!("<b>{}</b>\n{}\n{}", escape(&title), escape(&facts.join(" · ")), escape(&when))
 }
+
+/// A title as the picture shows it: `$host` with the value in force (templateSrv.ts: `$name`, `${name:format}`,
+/// `[[name]]`). What is no variable stays.
+fn filled_in(title: &str, shown: &Shown, dashboard: &Dashboard) -> String {
+    let value = |found: &Captures<'_>| {
+        let name = found.iter().skip(1).flatten().next().map_or("", |name| name.as_str());
+        let value = dashboard.variable(name).map(|variable| chosen(shown, variable));
+        value.filter(|value| !value.is_empty()).unwrap_or_else(|| found[0].to_owned())
+    };
+    REFERENCES.replace_all(title, value).into_owned()
+}
+
+/// Names of variables in a title.
+static REFERENCES: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"\$(\w+)|\$\{(\w+)[^}]*\}|\[\[(\w+)[^\]]*\]\]";
+    Regex::new(pattern).expect("the pattern is a constant")
+});
 
 /// The variables with keys: few values, and one of them in an address does something.
 fn offered(dashboard: &Dashboard) -> impl Iterator<Item = &Variable> {
@@ -392,31 +310,6 @@ fn cut(text: &str, longest: usize) -> String {
         end if end == text.len() => text,
         end => format!("{}…", text[..end].trim_end()),
     }
-}
-
-fn name_mark(variable: &Variable) -> String {
-    mark(&[&variable.name])
-}
-
-fn value_mark(variable: &Variable, value: &str) -> String {
-    mark(&[&variable.name, value])
-}
-
-/// Characters of a mark.
-const MARK: usize = 16;
-
-/// The start of a digest of names, each with its length before it so that no two lists of names look the same.
-fn mark(names: &[&str]) -> String {
-    let mut digest = Sha256::new();
-    for name in names {
-        digest.update((name.len() as u64).to_be_bytes());
-        digest.update(name);
-    }
-    digest.finalize().iter().take(MARK / 2).map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn is_mark(text: &str) -> bool {
-    text.len() == MARK && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]

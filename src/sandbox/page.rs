@@ -25,6 +25,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// Messages shown at first; the rest on request.
 const SHOWN: usize = 200;
+/// How long a client shows what the bot is doing, unless a message comes (SPEC sendChatAction: "for 5 seconds or less").
+const ACTION_MS: i64 = 5000;
 /// How long several changes are collected before the page hears of them.
 const COLLECT: Duration = Duration::from_millis(40);
 
@@ -94,9 +96,10 @@ pub fn view(sandbox: &Sandbox, query: &Params) -> Value {
         .filter(|chat| chat.version > since || since == 0)
         .map(|chat| {
             let last = chat.messages.iter().rev().find(|message| !message.deleted);
-            let action = state.actions.get(&chat.id).filter(|(_, at)| now_ms - at < 5000).map(|(action, _)| action);
+            let action = state.actions.get(&chat.id).map(|(action, at)| (action, ACTION_MS - (now_ms - at)));
+            let (action, action_ms) = action.filter(|(_, left)| *left > 0).unzip();
             json!({"chat": chat.to_json(), "delivered": chat.delivered, "keyboard": chat.keyboard, "bot": chat.bot,
-                   "threads": chat.threads, "members": chat.members, "action": action, "version": chat.version,
+                   "threads": chat.threads, "members": chat.members, "action": action, "action_ms": action_ms, "version": chat.version,
                    "last": last.map(|message| message.view(&state.world, &state.files, chat))})
         })
         .collect();

@@ -3,7 +3,7 @@
 //! As TDLib's HttpReader does it: the content type is matched by substring; a JSON value that is a string is taken
 //! decoded, any other is kept as JSON text; a body that is not JSON is ignored.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::http::Request;
 
@@ -45,6 +45,13 @@ impl Params {
         params
     }
 
+    /// The members of an object inside a parameter.
+    pub fn of(object: Map<String, Value>) -> Params {
+        let mut params = Params::default();
+        params.add_members(object);
+        params
+    }
+
     /// A parameter, or "" if it is not there: to the server the same thing.
     pub fn get(&self, name: &str) -> &str {
         self.fields.iter().find(|(key, _)| &**key == name).map_or("", |(_, value)| value)
@@ -81,15 +88,17 @@ impl Params {
 
     fn add_json(&mut self, body: &[u8]) {
         match serde_json::from_slice(body) {
-            Ok(Value::Object(map)) => {
-                for (name, value) in map {
-                    match value {
-                        Value::String(text) => self.add(name, text),
-                        other => self.add(name, other.to_string()),
-                    }
-                }
-            }
+            Ok(Value::Object(map)) => self.add_members(map),
             _ => self.bad_json = true,
+        }
+    }
+
+    fn add_members(&mut self, map: Map<String, Value>) {
+        for (name, value) in map {
+            match value {
+                Value::String(text) => self.add(name, text),
+                other => self.add(name, other.to_string()),
+            }
         }
     }
 

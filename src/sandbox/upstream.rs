@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::api::media;
 use super::params::{Params, Upload};
 use crate::http::{Request, Response};
 
@@ -21,17 +22,18 @@ fn agent(timeout: u64) -> ureq::Agent {
 
 /// A photo or a document by URL becomes an upload, as the real server downloads it; from loopback only.
 pub fn fetch_file(params: &mut Params, method: &str) {
-    let field = match method {
-        "sendphoto" => "photo",
-        "senddocument" => "document",
+    let described = || params.json("media")?.get("media")?.as_str().map(str::to_owned);
+    let (field, url) = match method {
+        "sendphoto" => ("photo", params.get("photo").to_owned()),
+        "senddocument" => ("document", params.get("document").to_owned()),
+        "editmessagemedia" => (media::FETCHED, described().unwrap_or_default()),
         _ => return,
     };
-    let url = params.get(field);
     let is_local = ["http://127.0.0.1:", "http://localhost:"].iter().any(|start| url.starts_with(start));
     if !is_local {
         return;
     }
-    let Ok(mut answer) = agent(20).get(url).call() else { return };
+    let Ok(mut answer) = agent(20).get(&url).call() else { return };
     let Ok(bytes) = answer.body_mut().read_to_vec() else { return };
     if answer.status() == 200 {
         let filename =

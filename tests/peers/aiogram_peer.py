@@ -8,7 +8,7 @@ from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import TelegramBadRequest, TelegramRetryAfter
 from aiogram.filters import CommandStart
-from aiogram.types import BufferedInputFile, CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, Message
+from aiogram.types import BufferedInputFile, CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, InputMediaPhoto, Message
 from sandbox import TOKEN, Sandbox, png
 
 
@@ -26,6 +26,10 @@ async def main():
         assert photo.photo[-1].width == 300
         got = await bot.download(photo.photo[-1])
         assert got.read() == png(300, 100)
+        other = await photo.edit_media(InputMediaPhoto(media=BufferedInputFile(png(200, 80), "q.png"), caption="<i>1h</i>"))
+        assert (other.photo[-1].width, other.caption) == (200, "1h"), other
+        back = await photo.edit_media(InputMediaPhoto(media=photo.photo[-1].file_id, caption="panel"))
+        assert back.photo[-1].file_unique_id == photo.photo[-1].file_unique_id, back
         document = await bot.send_document(-501, BufferedInputFile(b"text", "a.txt"))
         assert document.document.file_size == 4
         await bot.send_chat_action(1001, "typing")

@@ -3,6 +3,7 @@
 Screenshots stay in $SCREENSHOTS for people to look at.
 """
 
+import json
 import math
 import threading
 
@@ -46,16 +47,23 @@ def bot(sandbox, stop):
             offset = update["update_id"] + 1
             if "callback_query" in update:
                 query = update["callback_query"]
+                where = {"chat_id": query["message"]["chat"]["id"], "message_id": query["message"]["message_id"]}
+                if query["data"] == "1h":
+                    sandbox.bot("answerCallbackQuery", callback_query_id=query["id"])
+                    sandbox.bot("sendChatAction", chat_id=where["chat_id"], action="upload_photo")
+                    sandbox.upload("editMessageMedia", "new", "panel.png", png(640, 320, chart), **where,
+                                   media=json.dumps({"type": "photo", "media": "attach://new", "caption": "CPU and memory, last 1 h"}))
+                    continue
                 sandbox.bot("answerCallbackQuery", callback_query_id=query["id"], text="Silenced for 2 h")
-                sandbox.bot("editMessageText", chat_id=query["message"]["chat"]["id"],
-                            message_id=query["message"]["message_id"], text="🔕 <b>Silenced</b> by Ada", parse_mode="HTML")
+                sandbox.bot("editMessageText", **where, text="🔕 <b>Silenced</b> by Ada", parse_mode="HTML")
             elif update.get("message", {}).get("text") == "/start":
                 sandbox.bot("sendMessage", chat_id=update["message"]["chat"]["id"], text="Hello Ada! Choose a dashboard.",
                             reply_markup={"keyboard": [["CPU and memory", "Disks"], ["go back"]], "resize_keyboard": True})
             elif update.get("message", {}).get("text") == "CPU and memory":
                 chat = update["message"]["chat"]["id"]
                 sandbox.bot("sendChatAction", chat_id=chat, action="upload_photo")
-                sandbox.upload("sendPhoto", "photo", "panel.png", picture, chat_id=chat, caption="CPU and memory, last 6 h")
+                sandbox.upload("sendPhoto", "photo", "panel.png", picture, chat_id=chat, caption="CPU and memory, last 6 h",
+                               reply_markup=json.dumps({"inline_keyboard": [[{"text": "1 h", "callback_data": "1h"}]]}))
 
 
 def conversation(browser, sandbox):
@@ -66,6 +74,11 @@ def conversation(browser, sandbox):
     browser.wait("the greeting", "return document.querySelector('#log').innerText.includes('Hello Ada')")
     browser.click("#keyboard .key", "CPU and memory")
     browser.wait("the picture", "const i = document.querySelector('#log img'); return i && i.complete && i.naturalWidth === 800")
+    browser.click(".inline .key", "1 h")
+    browser.wait("the other picture", "const i = document.querySelector('#log img'); return i && i.complete && i.naturalWidth === 640")
+    browser.wait("its caption", "return document.querySelector('#log').innerText.includes('last 1 h')")
+    browser.wait("what the bot does", "return document.querySelector('#subtitle').textContent === 'bot is sending a photo…'")
+    browser.wait("the end of that", "return !document.querySelector('#subtitle').textContent.includes('photo')")
     sandbox.bot("sendMessage", chat_id=1001, text=ALERT, parse_mode="HTML",
                 reply_markup={"inline_keyboard": [[{"text": "Silence 2 h", "callback_data": "silence"},
                                                    {"text": "Runbook", "url": "http://127.0.0.1:9/runbook"}]]})

@@ -4,7 +4,7 @@ import asyncio
 import io
 
 from sandbox import TOKEN, Sandbox, png
-from telegram import BotCommand, ChatMember, InlineKeyboardButton, InlineKeyboardMarkup, ReplyKeyboardMarkup
+from telegram import BotCommand, ChatMember, InlineKeyboardButton, InlineKeyboardMarkup, InputMediaPhoto, ReplyKeyboardMarkup
 from telegram.constants import ChatAction
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter
 from telegram.ext import ApplicationBuilder, CallbackQueryHandler, ChatMemberHandler, CommandHandler, MessageHandler, filters
@@ -56,6 +56,9 @@ async def outgoing(bot):
     assert bytes(content) == png(640, 200)
     caption = await picture.edit_caption("new")
     assert caption.caption == "new"
+    other = InputMediaPhoto(png(320, 100), caption="<b>1h</b>", parse_mode="HTML")
+    other = await picture.edit_media(other, reply_markup=InlineKeyboardMarkup([[InlineKeyboardButton("1h", callback_data="r")]]))
+    assert (other.photo[-1].width, other.caption, other.id) == (320, "1h", picture.id) and other.edit_date, other
     document = await bot.send_document(-1001000000001, io.BytesIO(b"a list\n"), filename="list.txt", message_thread_id=7)
     assert document.document.file_name == "list.txt" and document.message_thread_id == 7
     assert await document.delete()
@@ -77,7 +80,7 @@ async def incoming(app, sandbox, sent):
 
     async def start(update, context):
         seen.append("start")
-        await update.message.reply_text("hi", reply_markup=ReplyKeyboardMarkup([["one", "two"]]))
+        await update.message.reply_text("hi", reply_markup=ReplyKeyboardMarkup([["one", "two"]], is_persistent=True, input_field_placeholder="one or two"))
 
     async def text(update, context):
         seen.append(update.message.text)

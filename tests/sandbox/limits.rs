@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Sandbox, Wire, send_request};
+use crate::harness::{Sandbox, Wire, png, send_request};
 
 /// Windows that no test can leave by being slow.
 fn wide(sandbox: &Sandbox, mode: &str) {
@@ -77,6 +77,20 @@ fn what_counts_and_what_does_not() {
         429,
         "edits share the limit"
     );
+}
+
+/// A picture that is replaced is uploaded, checked and counted once.
+#[test]
+fn an_edited_picture_counts_once() {
+    let sandbox = Sandbox::start(&[]);
+    sandbox.post("limits", json!({"mode": "enforce", "per_chat": {"n": 3, "ms": 3_600_000}}));
+    let picture = png(30, 20, 0);
+    let sent = sandbox.upload("sendPhoto", &[("chat_id", "1")], &[("photo", "p.png", &picture)]).json();
+    let id = sent["result"]["message_id"].to_string();
+    let media = "{\"type\":\"photo\",\"media\":\"attach://x\"}";
+    let params = [("chat_id", "1"), ("message_id", id.as_str()), ("media", media)];
+    let edit = || sandbox.upload("editMessageMedia", &params, &[("x", "p.png", &picture)]).status;
+    assert_eq!([edit(), edit(), edit()], [200, 200, 429]);
 }
 
 #[test]

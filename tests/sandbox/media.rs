@@ -123,6 +123,112 @@ fn edits() {
     assert_eq!(sandbox.texts(1), ["mine"]);
 }
 
+/// BAPI get_input_media: what is wrong, in the order in which it is found.
+#[test]
+fn media_that_cannot_be_read() {
+    let sandbox = Sandbox::strict(&[]);
+    let sent = sandbox.upload("sendPhoto", &[("chat_id", "1")], &[("photo", "p.png", &png(30, 20, 0))]).json();
+    let id = sent["result"]["message_id"].clone();
+    for (media, words) in [
+        (json!(""), "parameter \"media\" is required"),
+        (json!("not json"), "can't parse input media JSON object"),
+        (json!([]), "can't parse InputMedia: expected an Object"),
+        (
+            json!({"type": "sticker", "caption": "<b>x", "parse_mode": "HTML"}),
+            "can't parse InputMedia: Can't parse entities: Can't find end tag corresponding to start tag \"b\"",
+        ),
+        (json!({"media": "x"}), "can't parse InputMedia: Can't find field \"type\""),
+        (json!({"type": "sticker"}), "can't parse InputMedia: media not found"),
+        (json!({"type": "photo", "media": "attach://x"}), "can't parse InputMedia: media not found"),
+        (json!({"type": "sticker", "media": "x"}), "can't parse InputMedia: type \"sticker\" is unsupported"),
+        (json!({"type": "photo", "media": "x"}), "wrong file identifier/HTTP URL specified"),
+        (json!({"type": "photo", "media": "http://a.example/p.png"}), "failed to get HTTP URL content"),
+    ] {
+        let params = json!({"chat_id": 1, "message_id": id, "media": media});
+        assert_eq!(sandbox.refused("editMessageMedia", params), bad(words), "{media}");
+    }
+    assert_eq!(sandbox.violation("bad_html"), 1);
+    let photo = json!({"type": "photo", "media": "attach://x", "caption": "x".repeat(1025)}).to_string();
+    for (media, bytes, words) in [
+        ("{\"type\":\"photo\",\"media\":\"attach://x\"}", b"text".to_vec(), "IMAGE_PROCESS_FAILED"),
+        ("{\"type\":\"photo\",\"media\":\"attach://x\"}", png(2001, 100, 0), "PHOTO_INVALID_DIMENSIONS"),
+        ("{\"type\":\"photo\",\"media\":\"attach://x\"}", Vec::new(), "file must be non-empty"),
+        (&photo, png(30, 20, 0), "message caption is too long"),
+    ] {
+        let params = [("chat_id", "1"), ("message_id", &id.to_string()), ("media", media)];
+        let answer = sandbox.upload("editMessageMedia", &params, &[("x", "p.png", &bytes)]).json();
+        assert_eq!(answer["description"], format!("Bad Request: {words}"));
+    }
+    assert_eq!(sandbox.get("chat/1/messages")[0]["edited"], false);
+}
+
+#[test]
+fn a_picture_takes_the_place_of_another() {
+    let sandbox = Sandbox::strict(&[]);
+    let sent = sandbox.upload("sendPhoto", &[("chat_id", "1")], &[("photo", "p.png", &png(30, 20, 0))]).json();
+    let id = sent["result"]["message_id"].to_string();
+    let old = sent["result"]["photo"][0]["file_id"].clone();
+    let keyboard = "{\"inline_keyboard\":[[{\"text\":\"1h\",\"callback_data\":\"p:1:r:1h\"}]]}";
+    let media = "{\"type\":\"photo\",\"media\":\"attach://new\",\"caption\":\"<b>CPU</b> 1h\",\"parse_mode\":\"HTML\"}";
+    let params = [("chat_id", "1"), ("message_id", &id), ("media", media), ("reply_markup", keyboard)];
+    let new = png(60, 40, 0);
+    let edited = sandbox.upload("editMessageMedia", &params, &[("new", "p.png", &new)]).json()["result"].clone();
+    assert_eq!((&edited["photo"][0]["width"], &edited["caption"]), (&json!(60), &json!("CPU 1h")), "{edited}");
+    assert_eq!(edited["caption_entities"][0]["type"], "bold");
+    assert_eq!(edited["reply_markup"]["inline_keyboard"][0][0]["text"], "1h");
+    assert!(edited["edit_date"].is_i64() && edited["message_id"] == sent["result"]["message_id"], "{edited}");
+    let shown = &sandbox.get("chat/1/messages")[0];
+    assert_eq!((&shown["photo"], &shown["edited"]), (&edited["photo"], &json!(true)), "the page shows the new one");
+    let mut page = Wire::open(sandbox.ctl).unwrap();
+    let get = format!("GET /files/{} HTTP/1.1\r\n\r\n", edited["photo"][0]["file_id"].as_str().unwrap());
+    assert_eq!(page.ask(get.as_bytes()).unwrap().bytes, new);
+    let known = |file: &Value, caption: &str| {
+        let media = json!({"type": "photo", "media": file, "caption": caption});
+        json!({"chat_id": 1, "message_id": id, "media": media, "reply_markup": keyboard})
+    };
+    assert_eq!(sandbox.ok("editMessageMedia", known(&old, "back"))["photo"][0]["width"], 30);
+    let refused = sandbox.refused("editMessageMedia", known(&old, "back"));
+    assert!(refused.1.starts_with("Bad Request: message is not modified"), "{refused:?}");
+    sandbox.ok("editMessageMedia", known(&old, "other words"));
+    sandbox.post("press", json!({"chat": 1, "message_id": edited["message_id"], "data": "p:1:r:1h"}));
+    // A text can become a picture (SPEC: "or to add media to text messages").
+    let text = sandbox.ok("sendMessage", json!({"chat_id": 1, "text": "drawing"}))["message_id"].clone();
+    let mut params = known(&old, "drawn");
+    params["message_id"] = text;
+    let drawn = sandbox.ok("editMessageMedia", params.clone());
+    assert_eq!((&drawn["text"], &drawn["photo"][0]["width"]), (&Value::Null, &json!(30)), "{drawn}");
+    let url = format!("http://127.0.0.1:{}/files/{}", sandbox.ctl, old.as_str().unwrap());
+    params["media"] = json!({"type": "photo", "media": url});
+    assert_eq!(sandbox.ok("editMessageMedia", params)["photo"][0]["width"], 30);
+    let gone = json!({"chat_id": 1, "message_id": 999, "media": {"type": "photo", "media": old}});
+    assert_eq!(sandbox.refused("editMessageMedia", gone), bad("message to edit not found"));
+}
+
+/// What the page is told of a keyboard and of what the bot is doing.
+#[test]
+fn keyboards_and_actions_as_the_page_sees_them() {
+    let sandbox = Sandbox::strict(&[]);
+    let words = json!({"is_persistent": true, "resize_keyboard": true, "input_field_placeholder": "a dashboard", "selective": true});
+    let mut keys = words.clone();
+    keys["keyboard"] = json!([["CPU"], ["go back"]]);
+    sandbox.ok("sendMessage", json!({"chat_id": 1, "text": "x", "reply_markup": keys}));
+    let entry = |chat: i64| {
+        let view = sandbox.get("view?since=0");
+        view["chats"].as_array().unwrap().iter().find(|entry| entry["chat"]["id"] == chat).unwrap().clone()
+    };
+    for (name, value) in words.as_object().unwrap() {
+        assert_eq!(&entry(1)["keyboard"][name], value, "{name}");
+    }
+    sandbox.ok("sendChatAction", json!({"chat_id": 1, "action": "upload_photo"}));
+    let shown = entry(1);
+    assert!(shown["action"] == "upload_photo" && (1..=5000).contains(&shown["action_ms"].as_i64().unwrap()), "{shown}");
+    sandbox.post("clock", json!({"advance_ms": 5000}));
+    assert_eq!(entry(1)["action"], Value::Null, "nobody does anything for ever");
+    sandbox.ok("sendChatAction", json!({"chat_id": 1, "action": "upload_photo"}));
+    sandbox.upload("sendPhoto", &[("chat_id", "1")], &[("photo", "p.png", &png(30, 20, 0))]);
+    assert_eq!(entry(1)["action"], Value::Null, "the message has come");
+}
+
 #[test]
 fn chats_members_and_settings() {
     let sandbox = Sandbox::strict(&[]);

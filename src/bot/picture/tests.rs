@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
+use super::press::mark;
 use super::*;
 use crate::grafana::ALL;
 
@@ -107,6 +108,22 @@ fn only_what_changes_something_is_offered() {
     let open = dashboard(None, vec![hidden, deaf, nine, variable("one", &["a"], &["a"]), all]);
     assert_eq!(texts(&keyboard(&first(), &open, 1, &Words::default()))[1..], [["• All", "a", "b"]]);
     assert!(told(&first(), &open).contains(" · deaf: a · nine: 1 · one: a · all: All\n"), "{}", told(&first(), &open));
+}
+
+/// As in the picture itself.
+#[test]
+fn a_title_says_which_values_it_shows() {
+    let mut open =
+        dashboard(None, vec![variable("host", &["a", "b"], &["a", "b"]), variable("env", &["prod", "dev"], &["prod"])]);
+    for (title, words) in [
+        ("Load of $host in ${env:text}", "Load of a + b in dev"),
+        ("[[env]] $hostname $5 $$env", "dev $hostname $5 $dev"),
+        ("${} [[]] $ ${env", "${} [[]] $ ${env"),
+    ] {
+        open.panels[0].title = title.to_owned();
+        let shown = press(&first(), &open, "dev");
+        assert!(told(&shown, &open).starts_with(&format!("<b>{words}</b>")), "{}", told(&shown, &open));
+    }
 }
 
 /// The dashboard was changed between the picture and the press.

@@ -1,10 +1,12 @@
-//! Changing what was sent: editMessageText, -Caption, -ReplyMarkup, deleteMessage; and answerCallbackQuery.
+//! Changing what was sent: editMessageText, -Caption, -Media, -ReplyMarkup, deleteMessage; and answerCallbackQuery.
 
 use serde_json::Value;
 
-use super::send::{MOST_CAPTION, MOST_TEXT, marked_up};
+use super::media::{self, Source};
+use super::send::{MOST_TEXT, marked_up};
 use super::{Call, NOT_MODIFIED, QUERY_TOO_OLD, Refusal, message_json, target, within_limits, writable};
 use crate::sandbox::State;
+use crate::sandbox::files::Picture;
 use crate::sandbox::keyboard::{self, Markup};
 use crate::sandbox::message::{Author, Content};
 use crate::sandbox::violations::Violation;
@@ -33,9 +35,7 @@ pub fn text(state: &mut State, call: &Call) -> Result<Value, Refusal> {
 pub fn caption(state: &mut State, call: &Call) -> Result<Value, Refusal> {
     let mut late = None;
     let caption = marked_up(call.params, "caption", "parse_mode", "caption_entities", &mut late)?;
-    if caption.text.chars().count() > MOST_CAPTION {
-        return Err(Refusal::bad("message caption is too long"));
-    }
+    media::check_caption(&caption)?;
     change(state, call, late, |content| match content {
         Content::Photo(picture, _) => Ok(Content::Photo(picture, caption)),
         Content::Document(file, _) => Ok(Content::Document(file, caption)),
@@ -47,12 +47,52 @@ pub fn markup(state: &mut State, call: &Call) -> Result<Value, Refusal> {
     change(state, call, None, Ok)
 }
 
+/// A picture or a document in the place of another, or of a text (SPEC: "or to add media to text messages").
+pub fn media(state: &mut State, call: &Call) -> Result<Value, Refusal> {
+    let mut late = None;
+    let input = media::input(state, call.params, &mut late)?;
+    let edit = begin(state, call, late)?;
+    let dimensions = if input.is_photo {
+        Some(media::check_photo(state, &input.source, &input.caption)?)
+    } else {
+        media::check_document(&input.source, &input.caption)?;
+        None
+    };
+    // A new file is never the same as the old one. Only what passes the limits is kept.
+    let is_new = matches!(input.source, Source::Upload(_));
+    if is_new {
+        edit.late.map_or(Ok(()), |late| Err(Refusal::bad(late)))?;
+        within_limits(state, call, edit.chat)?;
+    }
+    let file = input.source.into_file(state);
+    let content = match dimensions {
+        Some((width, height)) => Content::Photo(Picture { file, width, height }, input.caption),
+        None => Content::Document(file, input.caption),
+    };
+    finish(state, &Call { held: call.held || is_new, ..*call }, edit, content)
+}
+
+/// An edit whose message is there and the bot's own.
+struct Edit {
+    chat: i64,
+    id: i64,
+    old: Content,
+    inline: Option<Box<Value>>,
+    late: Option<&'static str>,
+}
+
 fn change(
     state: &mut State,
     call: &Call,
-    mut late: Option<&'static str>,
+    late: Option<&'static str>,
     edit: impl FnOnce(Content) -> Result<Content, Refusal>,
 ) -> Result<Value, Refusal> {
+    let begun = begin(state, call, late)?;
+    let content = edit(begun.old.clone())?;
+    finish(state, call, begun, content)
+}
+
+fn begin(state: &mut State, call: &Call, mut late: Option<&'static str>) -> Result<Edit, Refusal> {
     if !call.params.get("inline_message_id").is_empty() {
         return Err(Refusal::bad("MESSAGE_ID_INVALID"));
     }
@@ -62,12 +102,17 @@ fn change(
         Markup::None | Markup::Inline(_) => None,
     };
     let (chat, id) = existing(state, call, "edit", "edited")?;
-    let old = state.world.chats.get(&chat).and_then(|chat| chat.message(id));
-    let Some(old) = old.filter(|old| matches!(old.author, Author::Bot(_))) else {
-        return Err(Refusal::bad("message can't be edited"));
-    };
-    let content = edit(old.content.clone())?;
-    if content == old.content && inline == old.inline {
+    let message = state.world.chats.get(&chat).and_then(|chat| chat.message(id));
+    match message.filter(|message| matches!(message.author, Author::Bot(_))) {
+        Some(message) => Ok(Edit { chat, id, old: message.content.clone(), inline, late }),
+        None => Err(Refusal::bad("message can't be edited")),
+    }
+}
+
+fn finish(state: &mut State, call: &Call, edit: Edit, content: Content) -> Result<Value, Refusal> {
+    let Edit { chat, id, old, inline, late } = edit;
+    let message = state.world.chats.get(&chat).and_then(|chat| chat.message(id));
+    if content == old && message.is_some_and(|message| message.inline == inline) {
         return Err(Refusal::new(400, NOT_MODIFIED));
     }
     if let Some(late) = late {

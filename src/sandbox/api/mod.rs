@@ -2,6 +2,7 @@
 
 pub mod chat;
 pub mod edit;
+pub mod media;
 mod send;
 mod settings;
 
@@ -99,6 +100,7 @@ pub fn answer(state: &mut State, call: &Call, method: &str) -> Result<Value, Ref
         "senddocument" => send::document(state, call),
         "editmessagetext" => edit::text(state, call),
         "editmessagecaption" => edit::caption(state, call),
+        "editmessagemedia" => edit::media(state, call),
         "editmessagereplymarkup" => edit::markup(state, call),
         "deletemessage" => edit::delete(state, call),
         "answercallbackquery" => edit::answer_query(state, call),
@@ -171,7 +173,7 @@ fn within_limits(state: &mut State, call: &Call, chat: i64) -> Result<(), Refusa
 pub fn note_refusal(state: &mut State, refusal: &Refusal) {
     let description = &refusal.description;
     let too_long = ["too long", "TOO_LONG"].iter().any(|part| description.contains(part));
-    if description.contains("can't parse entities") {
+    if description.to_ascii_lowercase().contains("can't parse entities") {
         state.violations.add(Violation::BadMarkup, || description.clone());
     } else if too_long {
         state.violations.add(Violation::TooLong, || description.clone());

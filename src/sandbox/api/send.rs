@@ -3,13 +3,14 @@
 
 use serde_json::Value;
 
+use super::media;
 use super::{Call, Refusal, message_json, target, within_limits, writable};
 use crate::sandbox::State;
 use crate::sandbox::files::Picture;
 use crate::sandbox::keyboard::{self, Markup};
 use crate::sandbox::markup::{self, Entity, Fixed, Kind, Mode};
 use crate::sandbox::message::{Author, Content, Message};
-use crate::sandbox::params::{Params, Upload};
+use crate::sandbox::params::Params;
 use crate::sandbox::violations::Violation;
 use crate::sandbox::world::ChatKind;
 
@@ -17,15 +18,10 @@ use crate::sandbox::world::ChatKind;
 const MOST_RAW: usize = 1 << 15;
 /// TD MessageContent.cpp:4757: code points after parsing.
 pub const MOST_TEXT: usize = 4096;
-/// TD MessageContent.cpp:5241
-pub const MOST_CAPTION: usize = 1024;
 /// The rest is silently ignored (PTB constants MESSAGE_ENTITIES).
 const MOST_ENTITIES: usize = 100;
 /// Of all entities together (levlam, telegram-bot-api#165).
 const MOST_ENTITY_BYTES: usize = 9500;
-/// TD FileLoaderUtils.cpp
-const MOST_PHOTO: usize = 10_485_760;
-const MOST_DOCUMENT: usize = 50 << 20;
 
 /// What is common to all messages.
 struct Options {
@@ -56,24 +52,11 @@ pub fn message(state: &mut State, call: &Call) -> Result<Value, Refusal> {
 
 pub fn photo(state: &mut State, call: &Call) -> Result<Value, Refusal> {
     let mut late = None;
-    let source = source(state, call.params, "photo")?;
+    let source = media::source(state, call.params, "photo")?;
     let caption = marked_up(call.params, "caption", "parse_mode", "caption_entities", &mut late)?;
     let options = options(call.params, late)?;
     let chat = place(state, call, &options)?;
-    let (size, dimensions) = match &source {
-        Source::Upload(upload) => (upload.bytes.len(), crate::sandbox::files::dimensions(&upload.bytes)),
-        Source::Known(file) => state.files.get(*file).map_or((0, None), |file| (file.size, file.dimensions)),
-    };
-    if size > MOST_PHOTO {
-        return Err(Refusal::bad(&format!(
-            "file of size {size} bytes is too big for a photo; the maximum size is {MOST_PHOTO} bytes"
-        )));
-    }
-    check_caption(&caption)?;
-    let Some((width, height)) = dimensions else { return Err(Refusal::bad("IMAGE_PROCESS_FAILED")) };
-    if width + height > 10_000 || width.max(height) > 20 * width.min(height) {
-        return Err(Refusal::bad("PHOTO_INVALID_DIMENSIONS"));
-    }
+    let (width, height) = media::check_photo(state, &source, &caption)?;
     check_late(&options)?;
     within_limits(state, call, chat)?;
     let file = source.into_file(state);
@@ -83,63 +66,16 @@ pub fn photo(state: &mut State, call: &Call) -> Result<Value, Refusal> {
 
 pub fn document(state: &mut State, call: &Call) -> Result<Value, Refusal> {
     let mut late = None;
-    let source = source(state, call.params, "document")?;
+    let source = media::source(state, call.params, "document")?;
     let caption = marked_up(call.params, "caption", "parse_mode", "caption_entities", &mut late)?;
     let options = options(call.params, late)?;
     let chat = place(state, call, &options)?;
-    if let Source::Upload(upload) = &source
-        && upload.bytes.len() > MOST_DOCUMENT
-    {
-        return Err(Refusal::new(413, "Request Entity Too Large"));
-    }
-    check_caption(&caption)?;
+    media::check_document(&source, &caption)?;
     check_late(&options)?;
     within_limits(state, call, chat)?;
     let file = source.into_file(state);
     let held = Call { held: true, ..*call };
     deliver(state, &held, chat, options, Content::Document(file, caption))
-}
-
-fn check_caption(caption: &Fixed) -> Result<(), Refusal> {
-    let short = caption.text.chars().count() <= MOST_CAPTION;
-    if short { Ok(()) } else { Err(Refusal::bad("message caption is too long")) }
-}
-
-/// Where a file comes from.
-enum Source<'a> {
-    Upload(&'a Upload),
-    Known(u64),
-}
-
-impl Source<'_> {
-    fn into_file(self, state: &mut State) -> u64 {
-        match self {
-            Source::Upload(upload) => state.files.add(upload),
-            Source::Known(file) => file,
-        }
-    }
-}
-
-/// BAPI get_input_file: a part of that name, `attach://` another part, a file_id, or a URL.
-fn source<'a>(state: &State, params: &'a Params, field: &str) -> Result<Source<'a>, Refusal> {
-    let named = params.get(field);
-    let part = named.strip_prefix("attach://").unwrap_or(field);
-    if let Some(upload) = params.file(part) {
-        return if upload.bytes.is_empty() {
-            Err(Refusal::bad("file must be non-empty"))
-        } else {
-            Ok(Source::Upload(upload))
-        };
-    }
-    if named.is_empty() {
-        return Err(Refusal::bad(&format!("there is no {field} in the request")));
-    }
-    match state.files.by_id(named) {
-        Some(file) => Ok(Source::Known(file)),
-        // What could be fetched is an upload by now.
-        None if named.starts_with("http") => Err(Refusal::bad("failed to get HTTP URL content")),
-        None => Err(Refusal::bad("wrong file identifier/HTTP URL specified")),
-    }
 }
 
 /// BAPI get_formatted_text: the size, then the markup, then what the server makes of the text.

@@ -11,6 +11,8 @@ const chats = new Map();
 const seen = new Map(JSON.parse(sessionStorage.getItem("seen") || "[]"));
 const told = new Set();
 const MOST = 400;
+/** What a chat action says. */
+const DOING = { typing: "typing", upload_photo: "sending a photo", upload_document: "sending a file" };
 let users = [];
 let open = null;
 let version = 0;
@@ -117,7 +119,7 @@ function drawOpen() {
   at("title").textContent = nameOf(chat);
   at("avatar").className = `avatar hue-${hue(chat.id)}`;
   at("avatar").textContent = initials(nameOf(chat));
-  const doing = action ? `bot: ${action.replace("_", " ")}…` : null;
+  const doing = action ? `bot is ${DOING[action] || action.replaceAll("_", " ")}…` : null;
   at("subtitle").textContent = doing || `${chat.is_forum ? "forum" : chat.type}, id ${chat.id}`;
   const out = ["blocked", "kicked", "left", "deleted"].includes(entry.bot);
   at("block").textContent = chat.type === "private" ? (out ? "Unblock bot" : "Block bot") : out ? "Add bot" : "Remove bot";
@@ -132,8 +134,10 @@ function drawOpen() {
 function drawKeyboard(keyboard) {
   const box = at("keyboard");
   const text = JSON.stringify(keyboard);
-  at("keys").hidden = !keyboard;
-  box.hidden = !keyboard || at("keys").getAttribute("aria-expanded") === "false";
+  const fixed = Boolean(keyboard?.is_persistent);
+  at("keys").hidden = !keyboard || fixed;
+  box.hidden = !keyboard || (!fixed && at("keys").getAttribute("aria-expanded") === "false");
+  box.title = keyboard?.selective ? "selective: others in the group do not see these keys" : "";
   at("text").placeholder = keyboard?.input_field_placeholder || "Message";
   if (box.dataset.shown === text) return;
   box.dataset.shown = text;
@@ -219,6 +223,7 @@ function take(news) {
   for (const entry of news.chats) {
     if ((seen.get(entry.chat.id) ?? 0) > entry.delivered) seen.delete(entry.chat.id);
     chats.set(entry.chat.id, entry);
+    if (entry.action) setTimeout(forgetAction, entry.action_ms, entry);
   }
   drawOpen();
   if (news.messages.length) place(news.messages);
@@ -235,6 +240,12 @@ function take(news) {
   const bad = news.violations;
   at("sums").textContent = `${news.delivered} delivered` + (bad ? `, ${bad} violation${bad === 1 ? "" : "s"}` : "");
   at("live").className = bad ? "dot bad" : "dot good";
+}
+
+/** Nothing comes when a bot stops doing something. */
+function forgetAction(entry) {
+  entry.action = null;
+  if (chats.get(open) === entry) drawOpen();
 }
 
 function startButton() {
