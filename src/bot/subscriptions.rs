@@ -8,11 +8,15 @@ use super::effects::{Effects, Reply};
 use super::words::{Word, Words};
 use crate::matcher::Matchers;
 use crate::pattern::{self, Mistake, PatternError};
+use crate::seen;
 use crate::text::escape;
-use crate::users::Subscription;
+use crate::users::{Subscription, Wish};
 
 /// Matcher sets that a chat may have: /list has to stay readable.
 const MOST_SETS: usize = 20;
+
+/// Names of alerts that an answer shows.
+const NAMES: usize = 5;
 
 /// Characters of an expression that are shown around the place of a mistake.
 const AROUND: usize = 20;
@@ -42,6 +46,7 @@ impl Conversation {
             text.push('\n');
             text.push_str(&words.join(Word::RegexpKept, &[("labels", &codes(&kept))]));
         }
+        text.push_str(&self.fitting(words, Wish::by_name(pattern)));
         Ok(heard.reply(text))
     }
 
@@ -73,7 +78,8 @@ impl Conversation {
             return Ok(heard.reply(words.say(Word::SubscribeFull, &[("most", &MOST_SETS.to_string())])));
         }
         log::info!("chat {}: labels {matchers}", room.chat);
-        let text = words.join(Word::SubscribeSet, &[("matchers", &codes(std::slice::from_ref(&matchers)))]);
+        let mut text = words.join(Word::SubscribeSet, &[("matchers", &codes(std::slice::from_ref(&matchers)))]);
+        text.push_str(&self.fitting(words, Wish::by_labels(&matchers)));
         Ok(heard.reply(text))
     }
 
@@ -121,6 +127,34 @@ impl Conversation {
         let mut effects = Effects::default();
         effects.say(Reply::to(heard.message, heard.words.say(Word::Stopped, &[])));
         Ok(effects)
+    }
+
+    /// A line on the alerts seen lately that a wish fits; empty when none were seen.
+    fn fitting(&self, words: Words, wish: Result<Wish, PatternError>) -> String {
+        let (Some(path), Ok(wish)) = (&self.seen, wish) else { return String::new() };
+        let alerts = seen::read(path);
+        if alerts.is_empty() {
+            return String::new();
+        }
+        let fitting: Vec<_> = seen::fitting(&alerts, &wish).collect();
+        let forms = words.get(Word::CountAlerts);
+        let line = if fitting.is_empty() {
+            words.say(Word::SeenNone, &[("count", &words.count(forms, alerts.len() as u64))])
+        } else {
+            let mut names: Vec<&str> = Vec::new();
+            for alert in &fitting {
+                let name = alert.labels.get("alertname").map_or("?", String::as_str);
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+            let more = names.len() > NAMES;
+            names.truncate(NAMES);
+            let names = format!("{}{}", names.join(", "), if more { ", …" } else { "" });
+            let count = words.count(forms, fitting.len() as u64);
+            words.say(Word::SeenFit, &[("count", &count), ("names", &names)])
+        };
+        format!("\n\n{line}")
     }
 }
 
