@@ -120,8 +120,10 @@ impl State {
         if keyboard["one_time_keyboard"] == true {
             chat.keyboard = None;
         }
+        // In a group clients answer the message that brought the keyboard, so that the bot hears of it.
+        let reply_to = chat.keyboard_message.filter(|_| !chat.is_private());
         let Tap { chat, text, from, thread } = tap;
-        self.say(Say { chat, from, text, thread, reply_to: None, sender_chat: None }, wall_ms)
+        self.say(Say { chat, from, text, thread, reply_to, sender_chat: None }, wall_ms)
     }
 
     /// Changes what the bot is in a chat, and tells it.

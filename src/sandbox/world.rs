@@ -93,6 +93,8 @@ pub struct Chat {
     pub migrated_to: Option<i64>,
     /// The reply keyboard that is shown, as sent.
     pub keyboard: Option<Value>,
+    /// The message that brought it.
+    pub keyboard_message: Option<i64>,
     /// By rising id.
     pub messages: VecDeque<Message>,
     /// Messages of bots, over all time.
@@ -119,6 +121,7 @@ impl Chat {
             user: "active".to_owned(),
             migrated_to: None,
             keyboard: None,
+            keyboard_message: None,
             messages: VecDeque::new(),
             delivered: 0,
             version: 0,

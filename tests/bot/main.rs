@@ -12,5 +12,7 @@ mod access;
 mod chats;
 mod commands;
 mod crash;
+mod crowd;
 mod hostile;
+mod keyboards;
 mod polling;

@@ -267,15 +267,20 @@ impl Sandbox {
         all
     }
 
-    /// The contents of an uploaded file, as a bot would get them.
+    /// The contents of an uploaded text file.
     pub fn file(&self, id: &str) -> String {
+        String::from_utf8(self.bytes(id)).unwrap()
+    }
+
+    /// The contents of an uploaded file, as a bot would get them.
+    pub fn bytes(&self, id: &str) -> Vec<u8> {
         let root = &self.api;
         let mut answer =
             self.agent.post(format!("{root}/bot{TOKEN}/getFile")).send_json(json!({"file_id": id})).unwrap();
         let answer: Value = answer.body_mut().read_json().unwrap();
         let path = answer["result"]["file_path"].as_str().unwrap_or_else(|| panic!("{answer}"));
         let mut file = self.agent.get(format!("{root}/file/bot{TOKEN}/{path}")).call().unwrap();
-        file.body_mut().with_config().limit(1 << 30).read_to_string().unwrap()
+        file.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap()
     }
 
     /// Recorded requests of a method, oldest first.

@@ -190,6 +190,7 @@ fn deliver(state: &mut State, call: &Call, chat: i64, options: Options, content:
     message.thread = options.thread;
     message.reply_to = options.reply_to;
     message.silent = call.params.is_true("disable_notification");
+    let brings_keys = matches!(options.markup, Markup::Reply(_));
     if let Some(entry) = state.world.chats.get_mut(&chat) {
         entry.delivered += 1;
         match options.markup {
@@ -201,6 +202,9 @@ fn deliver(state: &mut State, call: &Call, chat: i64, options: Options, content:
     }
     state.actions.remove(&chat);
     let id = state.world.add(chat, message);
+    if let Some(entry) = state.world.chats.get_mut(&chat).filter(|_| brings_keys) {
+        entry.keyboard_message = Some(id);
+    }
     Ok(message_json(state, chat, id))
 }
 

@@ -12,7 +12,7 @@ pub mod drawing;
 mod render;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 
 use serde_json::Value;
@@ -180,6 +180,34 @@ pub struct Setup {
     pub raw: Option<Vec<u8>>,
     /// Draw by this browser instead of by our own encoder.
     pub browser: Option<std::path::PathBuf>,
+    /// Requests that wait.
+    pub gate: Option<Gate>,
+}
+
+/// Requests whose path begins like this wait until the gate is opened.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    path: &'static str,
+    open: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Gate {
+    /// It is closed.
+    pub fn new(path: &'static str) -> Gate {
+        Gate { path, open: Arc::default() }
+    }
+
+    pub fn set_open(&self, open: bool) {
+        *self.open.0.lock().unwrap() = open;
+        self.open.1.notify_all();
+    }
+
+    fn wait(&self) {
+        let mut open = self.open.0.lock().unwrap();
+        while !*open {
+            open = self.open.1.wait(open).unwrap();
+        }
+    }
 }
 
 impl Setup {
@@ -195,6 +223,7 @@ impl Setup {
             dashboards,
             raw: None,
             browser: None,
+            gate: None,
         }
     }
 }
@@ -296,7 +325,20 @@ impl Standin {
             let (server, world) = (server.clone(), world.clone());
             std::thread::spawn(move || {
                 while let Ok(request) = server.recv() {
-                    serve(&world, request);
+                    let gate = world.setup.gate.clone();
+                    match gate.filter(|gate| {
+                        request.url().strip_prefix(&world.setup.sub_path).unwrap_or_default().starts_with(gate.path)
+                    }) {
+                        // Those who wait must not keep a thread from the others.
+                        Some(gate) => {
+                            let world = world.clone();
+                            std::thread::spawn(move || {
+                                gate.wait();
+                                serve(&world, request);
+                            });
+                        }
+                        None => serve(&world, request),
+                    }
                 }
             })
         });

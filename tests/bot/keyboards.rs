@@ -1,0 +1,247 @@
+//! Dashboards, panels, pictures: tapped and typed, in order and out of it.
+
+use serde_json::{Value, json};
+
+use crate::harness::until;
+use crate::standin::{Fault, Generation, Setup, Standin, Stored, drawing};
+use crate::world::{ADMIN, World, has, text_of};
+
+const USERS: &str = r#"{"1": {"role": "admin"}, "2": {}, "-1001": {}}"#;
+
+pub fn stored(name: &str) -> Stored {
+    let path = format!("tests/grafana/dashboards/{name}.json");
+    let json: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    Stored::from_json(&json, name, Some("Files"))
+}
+
+fn setup() -> Setup {
+    Setup::new(Generation::V12, vec![stored("classic"), stored("old-rows"), stored("tabs")])
+}
+
+/// What was asked of Grafana for the picture of a message.
+pub fn asked_for(world: &World, message: &Value) -> String {
+    let sizes = message["photo"].as_array().unwrap_or_else(|| panic!("no picture in {message}"));
+    let bytes = world.sandbox.bytes(sizes.last().unwrap()["file_id"].as_str().unwrap());
+    drawing::request_in(&bytes).unwrap()
+}
+
+/// The texts of the buttons under a message.
+fn buttons(message: &Value) -> Vec<String> {
+    let rows = message["reply_markup"]["inline_keyboard"].as_array().cloned().unwrap_or_default();
+    let texts =
+        rows.iter().flat_map(|row| row.as_array().unwrap()).map(|button| button["text"].as_str().unwrap().to_owned());
+    texts.collect()
+}
+
+/// The message as it is now.
+fn again(world: &World, chat: i64, message: &Value) -> Value {
+    world.said(chat).into_iter().find(|other| other["message_id"] == message["message_id"]).unwrap()
+}
+
+fn flat(keys: Vec<Vec<String>>) -> Vec<String> {
+    keys.into_iter().flatten().collect()
+}
+
+#[test]
+fn from_the_greeting_to_a_picture_and_back() {
+    let standin = Standin::start(setup());
+    let mut world = World::new("walk", USERS).grafana(&standin);
+    world.start();
+    has(&world.asked(ADMIN, "/start"), &["pictures of Grafana's panels"]);
+    assert_eq!(flat(world.keys(ADMIN)), ["Web shop", "Mail", "City network"]);
+    has(&text_of(&world.tap(ADMIN, "Web shop")), &["📊 Web shop"]);
+    let panels = flat(world.keys(ADMIN));
+    for key in ["Orders", "Revenue 💶", "go back"] {
+        assert!(panels.contains(&key.to_owned()), "{panels:?}");
+    }
+    let picture = world.tap(ADMIN, "Orders");
+    let url = asked_for(&world, &picture);
+    has(&url, &["/d-solo/web-shop/", "panelId=3"]);
+    has(&text_of(&picture), &["Orders", "Web shop"]);
+    let under = buttons(&picture);
+    for button in ["1h", "6h", "24h", "7d", "↻"] {
+        assert!(under.iter().any(|text| text.contains(button)), "{button} in {under:?}");
+    }
+    assert!(world.sandbox.requests("sendChatAction").iter().any(|call| call["params"]["action"] == "upload_photo"));
+
+    // Another range: the same message, another picture.
+    let update = world.press(ADMIN, &picture, "24h", ADMIN);
+    world.settled(update);
+    let changed = again(&world, ADMIN, &picture);
+    has(&asked_for(&world, &changed), &["panelId=3", "from=now-24h", "to=now"]);
+    has(&text_of(&changed), &["24"]);
+    assert!(
+        buttons(&changed).iter().any(|text| text.contains("24h") && text != "24h"),
+        "marked: {:?}",
+        buttons(&changed)
+    );
+    let update = world.press(ADMIN, &changed, "↻", ADMIN);
+    world.settled(update);
+    has(&asked_for(&world, &again(&world, ADMIN, &picture)), &["from=now-24h"]);
+
+    // A variable with few values.
+    let shop = buttons(&changed).into_iter().find(|text| text.to_lowercase().contains("shop")).unwrap();
+    let update = world.press(ADMIN, &changed, &shop, ADMIN);
+    world.settled(update);
+    let values = again(&world, ADMIN, &picture);
+    let value = buttons(&values).into_iter().find(|text| !text.contains('◂')).unwrap();
+    let update = world.press(ADMIN, &values, &value, ADMIN);
+    world.settled(update);
+    has(&asked_for(&world, &again(&world, ADMIN, &picture)), &["var-shop=", "from=now-24h"]);
+
+    has(&text_of(&world.tap(ADMIN, "go back")), &["3 dashboards"]);
+    assert_eq!(flat(world.keys(ADMIN)), ["Web shop", "Mail", "City network"]);
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn typed_as_people_type() {
+    let standin = Standin::start(setup());
+    let mut world = World::new("typed", USERS).grafana(&standin);
+    world.person(2, "Боря", "ru");
+    world.start();
+    // The slug behind a slash, as the keys of the Python original had it; a part of the name; the id.
+    for text in ["/web-shop", "web-shop", "Web shop", "WEB SH", "/Web shop"] {
+        has(&world.asked(ADMIN, text), &["📊 Web shop"]);
+        has(&world.asked(ADMIN, "Go back"), &["3 dashboards"]);
+    }
+    has(&world.asked(ADMIN, "City net"), &["City network"]);
+    // A panel while a dashboard is open, and another dashboard straight away.
+    has(&world.asked(ADMIN, "mail"), &["Mail"]);
+    has(&world.asked(ADMIN, "web shop"), &["Web shop"]);
+    has(&asked_for(&world, &world.ask(ADMIN, "revenue")), &["panelId=2"]);
+    // Wrong names.
+    has(&world.asked(ADMIN, "Ordres"), &["«Ordres»", "Did you mean"]);
+    assert!(flat(world.keys(ADMIN)).contains(&"Orders".to_owned()));
+    has(&asked_for(&world, &world.tap(ADMIN, "Orders")), &["panelId=3"]);
+    has(&world.asked(ADMIN, "<i>nothing</i> &amp;"), &["«<i>nothing</i> &amp;»"]);
+    has(&world.asked(ADMIN, "/nosuchcommand"), &["nosuchcommand"]);
+
+    has(&world.asked(2, "/start"), &["картинки панелей Grafana"]);
+    has(&text_of(&world.tap(2, "Mail")), &["📊 Mail"]);
+    assert!(flat(world.keys(2)).contains(&"назад".to_owned()), "{:?}", world.keys(2));
+    has(&world.asked(2, "go back"), &["3 дашборда"]);
+    has(&world.asked(2, "zzzzzz"), &["Ничего с названием «zzzzzz» нет."]);
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn where_somebody_is_survives_a_kill() {
+    let standin = Standin::start(setup());
+    let mut world = World::new("survives", USERS).grafana(&standin);
+    world.start();
+    world.ask(ADMIN, "Web shop");
+    world.kill();
+    world.start();
+    let picture = world.tap(ADMIN, "Orders");
+    has(&asked_for(&world, &picture), &["web-shop", "panelId=3"]);
+    world.kill();
+    world.start();
+    let update = world.press(ADMIN, &picture, "7d", ADMIN);
+    world.settled(update);
+    has(&asked_for(&world, &again(&world, ADMIN, &picture)), &["from=now-7d"]);
+}
+
+#[test]
+fn in_a_group_only_who_answers_the_bot_is_meant() {
+    let standin = Standin::start(setup());
+    let mut world = World::new("group-keys", USERS).grafana(&standin);
+    world.group(-1001, "Ops");
+    world.start();
+    let group = |text: &str| json!({"chat": -1001, "from": 5, "text": text});
+    world.ask_as(group("/dashboards"));
+    world.ignored(group("Web shop is slow today"));
+    world.ignored(group("Web shop"));
+    has(&text_of(&world.tap(-1001, "Web shop")), &["📊 Web shop"]);
+    has(&asked_for(&world, &world.tap(-1001, "Orders")), &["panelId=3"]);
+    // A topic has a place of its own.
+    has(&text_of(&world.ask_as(json!({"chat": -1001, "from": 5, "thread": 7, "text": "/mail"}))), &["Mail"]);
+    has(
+        &asked_for(
+            &world,
+            &world
+                .tap(-1001, "go back")
+                .clone()
+                .as_object()
+                .map_or(Value::Null, |_| world.ask_as(group("/web-shop")))
+                .as_object()
+                .map_or(Value::Null, |_| world.tap(-1001, "Orders")),
+        ),
+        &["panelId=3"],
+    );
+}
+
+#[test]
+fn pictures_of_others_are_not_theirs_to_press() {
+    let standin = Standin::start(setup());
+    let mut world = World::new("forged", USERS).grafana(&standin);
+    world.person(2, "Ann", "en");
+    world.person(4, "Mallory", "en");
+    world.start();
+    world.ask(ADMIN, "Web shop");
+    let picture = world.ask(ADMIN, "Orders");
+    let drawn = standin.pictures().len();
+    // Ann is let in, but the picture is in another chat; Mallory is a stranger.
+    for (who, data) in [
+        (2, "p:1:u"),
+        (2, "p:1:r:24h"),
+        (4, "p:1:u"),
+        (2, "p:99:u"),
+        (2, "p:1:v:ffffffffffff"),
+        (2, "p:-1:u"),
+        (2, "p:1:r:99y"),
+    ] {
+        let update = world.forge(who, picture["message_id"].as_i64().unwrap(), data, who);
+        world.settled(update);
+    }
+    assert_eq!(standin.pictures().len(), drawn);
+    assert_eq!((world.said(2).len(), world.said(4).len()), (0, 0));
+    world.ignored(json!({"chat": 4, "text": "/web-shop"}));
+}
+
+#[test]
+fn grafana_that_fails_is_named_and_the_rest_goes_on() {
+    let standin = Standin::start(Setup { fault: Some(Fault::NoRenderer), ..setup() });
+    let mut world = World::new("no-renderer", USERS).grafana(&standin);
+    world.start();
+    world.ask(ADMIN, "Web shop");
+    let said = world.asked(ADMIN, "Orders");
+    has(&said, &["⚠️ No picture of Orders", "renderer"]);
+    assert!(!said.contains("glsa_") && !world.log().contains("glsa_"));
+    world.kill();
+
+    let mut world = world.set("grafana_url", json!("http://127.0.0.1:9"));
+    world.start();
+    has(&world.asked(ADMIN, "/start"), &["👋"]);
+    has(&world.asked(ADMIN, "/dashboards"), &["⚠️ Grafana: "]);
+    has(&world.asked(ADMIN, "Web shop"), &["⚠️ Grafana: "]);
+    has(&world.asked(ADMIN, "/regexp mem"), &["✅"]);
+    world.kill();
+
+    let mut world = world.set("grafana_url", json!("None"));
+    world.start();
+    has(&world.asked(ADMIN, "Web shop"), &["No Grafana is configured"]);
+    has(&world.asked(ADMIN, "/list"), &["mem"]);
+}
+
+#[test]
+fn telegram_that_takes_no_picture_is_told_in_words() {
+    let standin = Standin::start(setup());
+    let mut world = World::new("no-photo", USERS).grafana(&standin);
+    world.sandbox.rules(json!([{"match": {"method": "sendPhoto"}, "times": -1,
+        "do": {"error": {"code": 400, "description": "Bad Request: IMAGE_PROCESS_FAILED"}}}]));
+    world.start();
+    world.ask(ADMIN, "Web shop");
+    has(&world.asked(ADMIN, "Orders"), &["⚠️ Telegram does not take the picture", "IMAGE_PROCESS_FAILED"]);
+    world.sandbox.clear_rules();
+    let picture = world.ask(ADMIN, "Orders");
+    // The message of a picture can be deleted: then it comes as a new one.
+    let delete = format!("{}/bot{}/deleteMessage", world.sandbox.api, crate::harness::TOKEN);
+    let id = &picture["message_id"];
+    let update = world.press(ADMIN, &picture, "1h", ADMIN);
+    let _ = ureq::post(delete).send_json(json!({"chat_id": ADMIN, "message_id": id}));
+    world.settled(update);
+    let newest =
+        until("a picture", || world.said(ADMIN).into_iter().rev().find(|message| message.get("photo").is_some()));
+    has(&asked_for(&world, &newest), &["from=now-1h"]);
+}
