@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests may panic and speak")]
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod load;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
