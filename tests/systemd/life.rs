@@ -10,7 +10,8 @@ use crate::harness::*;
 use crate::machine::{Machine, alone};
 use crate::units::build;
 
-const URL: &str = "http://127.0.0.1:8080/";
+pub const URL: &str = "http://127.0.0.1:8080/";
+pub const TOKEN_FILE: &str = "/etc/prometheus-telegram/bot_token";
 const DAEMONS: [&str; 3] = ["am-recv", "alert-route", "tg-send"];
 
 /// Alerts of a run under load.
@@ -28,17 +29,17 @@ fn in_source(path: &std::path::Path) -> String {
 }
 
 /// What an administrator writes.
-fn configure(machine: &Machine, sandbox: &Sandbox) {
+pub fn configure(machine: &Machine, sandbox: &Sandbox) {
     let etc = machine.disk.join("etc/prometheus-telegram");
     let config = json!({"users_file": "/var/lib/prometheus-telegram/users.json", "api_url": sandbox.api});
     std::fs::write(etc.join("config.json"), config.to_string()).unwrap();
     std::fs::write(etc.join("bot_token"), TOKEN).unwrap();
-    machine.run("chmod 600 /etc/prometheus-telegram/bot_token");
+    machine.run(&format!("chmod 600 {TOKEN_FILE}"));
     let users = r#"{"1": "alert", "-2": {"labels": ["severity=\"warning\""]}, "3": "nothing"}"#;
     std::fs::write(machine.disk.join("var/lib/prometheus-telegram/users.json"), users).unwrap();
 }
 
-fn start(machine: &Machine) {
+pub fn start(machine: &Machine) {
     // The bot is not part of what is shown here.
     machine.run("systemctl enable --quiet --now prometheus-telegram.target && systemctl disable --quiet --now tg-bot");
     for daemon in DAEMONS {
@@ -55,7 +56,7 @@ fn ready(name: &str) -> (Machine, Sandbox) {
     (machine, sandbox)
 }
 
-fn has_text(sandbox: &Sandbox, chat: i64, part: &str) {
+pub fn has_text(sandbox: &Sandbox, chat: i64, part: &str) {
     until(&format!("{part:?} in chat {chat}"), || {
         sandbox.texts(chat).iter().any(|text| text.contains(part)).then_some(())
     });

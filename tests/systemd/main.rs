@@ -8,4 +8,5 @@ mod machine;
 
 mod files;
 mod life;
+mod package;
 mod units;
