@@ -12,7 +12,9 @@ use crate::units::build;
 
 pub const URL: &str = "http://127.0.0.1:8080/";
 pub const TOKEN_FILE: &str = "/etc/prometheus-telegram/bot_token";
-const DAEMONS: [&str; 3] = ["am-recv", "alert-route", "tg-send"];
+const DAEMONS: [&str; 4] = ["am-recv", "alert-route", "tg-send", "tg-bot"];
+
+const SOCKETS: [&str; 3] = ["am-recv.socket", "am-lines.socket", "tg-records.socket"];
 
 /// Alerts of a run under load.
 const ALERTS: usize = 2400;
@@ -31,7 +33,8 @@ fn in_source(path: &std::path::Path) -> String {
 /// What an administrator writes.
 pub fn configure(machine: &Machine, sandbox: &Sandbox) {
     let etc = machine.disk.join("etc/prometheus-telegram");
-    let config = json!({"users_file": "/var/lib/prometheus-telegram/users.json", "api_url": sandbox.api});
+    let config =
+        json!({"users_file": "/var/lib/prometheus-telegram/users.json", "api_url": sandbox.api, "admins": [4]});
     std::fs::write(etc.join("config.json"), config.to_string()).unwrap();
     std::fs::write(etc.join("bot_token"), TOKEN).unwrap();
     machine.run(&format!("chmod 600 {TOKEN_FILE}"));
@@ -40,8 +43,7 @@ pub fn configure(machine: &Machine, sandbox: &Sandbox) {
 }
 
 pub fn start(machine: &Machine) {
-    // The bot is not part of what is shown here.
-    machine.run("systemctl enable --quiet --now prometheus-telegram.target && systemctl disable --quiet --now tg-bot");
+    machine.run("systemctl enable --quiet --now prometheus-telegram.target");
     for daemon in DAEMONS {
         machine.wait_for(daemon, "active");
     }
@@ -77,6 +79,15 @@ fn it_is_installed_started_seen_stopped_and_removed() {
         let journal = machine.run("journalctl -u tg-send -p notice --output=cat --no-pager");
         assert!(journal.contains("outbox /var/lib/prometheus-telegram/outbox.db") && !journal.contains("sent id="));
 
+        // Somebody subscribes: the bot replaces the users file, and alert-route reads it.
+        sandbox.post("/user", json!({"id": 4, "first_name": "Ada", "language_code": "en"}));
+        sandbox.post("/say", json!({"chat": 4, "from": 4, "text": "/regexp OfTheBot"}));
+        has_text(&sandbox, 4, "OfTheBot");
+        assert_eq!(post(URL, &webhook(&["WarningOfTheBot"])), 200);
+        has_text(&sandbox, 4, "summary of WarningOfTheBot");
+        assert_eq!(machine.show("alert-route", "StatusText"), "4 chats in the users file");
+        assert!(machine.show("tg-bot", "StatusText").starts_with("answering as @"));
+
         // The token is root's and tg-send's. am-recv, which faces the network, cannot have it: not as a file, not in
         // the memory of a process of the same user.
         let mode =
@@ -107,7 +118,7 @@ fn it_is_installed_started_seen_stopped_and_removed() {
 
         // All of it down, nothing of it answers, and all of it up.
         machine.run("systemctl stop prometheus-telegram.target");
-        for unit in ["am-recv", "alert-route", "tg-send", "am-recv.socket", "am-lines.socket", "tg-records.socket"] {
+        for unit in DAEMONS.iter().chain(&SOCKETS) {
             assert_eq!(machine.output(&format!("systemctl is-active {unit}")).stdout.trim(), "inactive", "{unit}");
         }
         assert_eq!(post(URL, &webhook(&["AlertToNobody"])), 0);
@@ -203,7 +214,7 @@ fn stays_down(machine: &Machine, daemon: &str, error: &str, hint: &str) {
     assert!(status.contains(error) && status.contains(hint), "{status}");
     let journal = machine.journal(daemon);
     assert_eq!(journal.matches(error).count(), 1, "{daemon} was tried again:\n{journal}");
-    for socket in ["am-recv.socket", "am-lines.socket", "tg-records.socket"] {
+    for socket in SOCKETS {
         assert_eq!(machine.show(socket, "ActiveState"), "active", "{socket}");
     }
 }
@@ -224,7 +235,7 @@ fn nothing_is_lost_whatever_is_done_to_the_services_under_load() {
         let mut random = Random(20_261_122);
         let deeds = [Deed::Kill, Deed::Stop, Deed::Restart, Deed::Upgrade];
         let mut plan: Vec<(Deed, &str)> =
-            deeds.iter().flat_map(|deed| DAEMONS.iter().map(|daemon| (*deed, *daemon))).cycle().take(24).collect();
+            deeds.iter().flat_map(|deed| DAEMONS.iter().map(|daemon| (*deed, *daemon))).cycle().take(32).collect();
         random.shuffle(&mut plan);
         let (mut kills, mut all) = (0, 0);
         under_load(URL, ALERTS, Duration::from_millis(25), || {
