@@ -40,6 +40,12 @@ pub fn until_within<T>(patience: Duration, what: &str, mut look: impl FnMut() ->
     }
 }
 
+/// Says a line also when the test passes, which keeps back what goes through `eprintln!`. It stands at the start of one.
+pub fn say(line: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().write_all(format!("\n{line}\n").as_bytes());
+}
+
 /// A directory that goes away when the test is over, unless it failed.
 pub struct Scratch(PathBuf);
 

@@ -14,7 +14,7 @@ const TOOLS: [&str; 6] = ["alert-route", "am-recv", "grafana-shot", "tg-bot", "t
 fn package(scratch: &Scratch) -> Option<PathBuf> {
     let cargo_deb = std::env::current_dir().unwrap().join("target/tools/bin/cargo-deb");
     if !cargo_deb.exists() {
-        eprintln!("SKIPPED: package: there is no {}", cargo_deb.display());
+        say(&format!("SKIPPED: package: there is no {}", cargo_deb.display()));
         return None;
     }
     // cargo-deb takes release builds only, and a release build of its own would take minutes.
@@ -89,7 +89,7 @@ fn the_package_has_what_it_needs() {
 
 fn lintian(package: &Path) {
     if Command::new("lintian").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: package: there is no lintian");
+        say("SKIPPED: package: there is no lintian");
         return;
     }
     let mut command = Command::new("lintian");
@@ -112,7 +112,7 @@ fn dpkg_installs_upgrades_removes_and_purges_it() {
             rm -f /usr/sbin/policy-rc.d";
         let done = machine.output(writable);
         if done.code != Some(0) {
-            eprintln!("SKIPPED: dpkg: no overlay is to be had here: {}", done.stderr);
+            say(&format!("SKIPPED: dpkg: no overlay is to be had here: {}", done.stderr));
             return;
         }
         let sandbox = Sandbox::start(&machine.scratch, &[]);

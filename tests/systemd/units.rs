@@ -28,7 +28,7 @@ pub fn script(name: &str, root: &Path, prefix: &str, options: &[&str]) -> Output
 fn has_analyze() -> bool {
     let there = Command::new("systemd-analyze").arg("--version").output().is_ok();
     if !there {
-        eprintln!("SKIPPED: units: there is no systemd-analyze");
+        say("SKIPPED: units: there is no systemd-analyze");
     }
     there
 }
