@@ -202,7 +202,10 @@ impl Source<'_> {
             let path = Path::new(&directory).join(key);
             if path.exists() {
                 let secret = Secret::from_file(&path).map_err(Failure::misuse)?;
-                return self.checked(key, secret.expose()).map(Some);
+                // The units say "None" for what root has not put there; systemd fails a unit whose credential is missing.
+                if said(secret.expose()).is_some() {
+                    return self.checked(key, secret.expose()).map(Some);
+                }
             }
         }
         if let Some(path) = self.text(&format!("{key}_file"), &format!("{env}_FILE"))? {
@@ -342,6 +345,9 @@ mod tests {
         let token = |env: &[(&str, &str)]| resolve(file, env).unwrap().bot_token.unwrap().expose().to_owned();
         assert_eq!(token(&[("TELEGRAM_BOT_TOKEN", "1:env"), ("CREDENTIALS_DIRECTORY", directory)]), "1:env");
         assert_eq!(token(&[("CREDENTIALS_DIRECTORY", directory)]), "2:credential");
+        std::fs::write(dir.join("bot_token"), "None").unwrap();
+        assert_eq!(token(&[("CREDENTIALS_DIRECTORY", directory)]), "3:file");
+        std::fs::write(dir.join("bot_token"), "2:credential\n").unwrap();
         assert_eq!(token(&[]), "3:file");
         let path = dir.join("bot_token");
         let by_file = resolve(&format!(r#"{{"bot_token_file": {:?}}}"#, path), &[]).unwrap();

@@ -6,7 +6,8 @@
 //!
 //! The programs in `src/bin` read options and open inputs and outputs; all work is done here, in modules named by
 //! the nouns of the field. Modules take values, readers and writers and return results. Only `cli` ends a program,
-//! only `logger` writes to stderr, only `config` and `secret` read the environment.
+//! only `logger` writes to stderr, only `notify` speaks to systemd, only `config` and `secret` read settings from the
+//! environment.
 
 pub mod ack;
 pub mod alert;
@@ -26,6 +27,7 @@ pub mod markup;
 pub mod matcher;
 pub mod message;
 pub mod metrics;
+pub mod notify;
 pub mod outbox;
 pub mod pacing;
 pub mod pattern;

@@ -17,7 +17,7 @@ use prometheus_telegram::route::{Metrics, Options, Station};
 use prometheus_telegram::text::{DEFAULT_TEMPLATE, Words, time_zone};
 use prometheus_telegram::users::UsersFile;
 use prometheus_telegram::watchdog::Rule;
-use prometheus_telegram::{metrics, notice};
+use prometheus_telegram::{metrics, notice, notify};
 
 const USAGE: &str = "
 Usage: am-recv -p 8080 | alert-route -u users.json [--ack] | tg-send
@@ -35,7 +35,7 @@ Options:
       --watchdog NAME=TIME   tell the administrators when the alert NAME, which
                         must always fire, has not come for TIME (10m); may
                         be given more than once
-      --metrics ADDRESS  serve /metrics there, e.g. 127.0.0.1:9094
+      --metrics ADDRESS  serve /metrics there, e.g. 127.0.0.1:9097
       --check           check users file and template, say what is wrong, end
       --explain         do not write records: say who gets what, and why
   -c, --config FILE     configuration (JSON)
@@ -128,6 +128,7 @@ fn serve(users: UsersFile, words: Words, options: Options, scraped_on: Option<&s
         let station = station.clone();
         thread::spawn(move || pass_time(&station, every));
     }
+    notify::ready(&lock(&station).status());
     let code = for_each_line(|line| {
         let mut station = lock(&station);
         let text = text_of(line).inspect_err(|_| station.bad_line())?;

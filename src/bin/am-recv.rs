@@ -13,7 +13,7 @@ use lexopt::prelude::*;
 use prometheus_telegram::cli::{self, Args, Failure};
 use prometheus_telegram::config::Config;
 use prometheus_telegram::recv::{Credentials, Options, Receiver};
-use prometheus_telegram::{ack, fd, notice};
+use prometheus_telegram::{ack, fd, notice, notify};
 
 const USAGE: &str = "
 Usage: am-recv [-p 8080] [--ack SOCKET] | alert-route -u users.json [--ack] | ...
@@ -100,6 +100,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
         receiver.hear(socket);
     }
     notice!("listening on {address}");
+    notify::ready(&format!("listening on {address}"));
     // Not the buffered stdout of the standard library: lines are put together already.
     let stdout = io::stdout().as_fd().try_clone_to_owned().context("stdout is closed")?;
     let err = receiver.write_lines(&accepted, &mut File::from(stdout));

@@ -16,7 +16,7 @@ use prometheus_telegram::config::Config;
 use prometheus_telegram::disk::{self, Lock};
 use prometheus_telegram::pacing::Limits;
 use prometheus_telegram::telegram::Api;
-use prometheus_telegram::{metrics, notice};
+use prometheus_telegram::{metrics, notice, notify};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -93,6 +93,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     cli::outlive_panics();
     let stop = Arc::new(Stop::default());
     stop_when_asked(stop.clone())?;
+    notify::ready("asking Telegram for its name");
     match bot::run(conversation, &options, &api, &stop)? {
         End::Asked => Ok(ExitCode::SUCCESS),
         End::Refused(why) => Err(Failure::misuse(format!("Telegram refuses the token: {why}"))
@@ -106,6 +107,7 @@ fn stop_when_asked(stop: Arc<Stop>) -> anyhow::Result<()> {
     thread::spawn(move || {
         for _ in signals.forever() {
             notice!("asked to end: finishing what is under way");
+            notify::stopping();
             stop.set();
         }
     });

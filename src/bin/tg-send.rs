@@ -18,7 +18,7 @@ use prometheus_telegram::disk::{self, Lock};
 use prometheus_telegram::outbox::Outbox;
 use prometheus_telegram::pacing::Limits;
 use prometheus_telegram::telegram::Api;
-use prometheus_telegram::{desk, metrics, notice};
+use prometheus_telegram::{desk, metrics, notice, notify};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -149,6 +149,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     finish_when_asked(sender.clone())?;
     thread::spawn(move || read(batch, &sender));
     notice!("outbox {}", path.display());
+    notify::ready("the outbox is open");
     Ok(match delivery.run(&events)? {
         End::Told | End::Terminated => ExitCode::SUCCESS,
         End::SomeFailed(n) => {
@@ -173,6 +174,7 @@ fn lock(path: &Path, timeout: Option<Duration>) -> anyhow::Result<Lock> {
         return Ok(lock);
     }
     notice!("another tg-send works on {}: waiting for its end", path.display());
+    notify::status("waiting for another tg-send that works on the outbox");
     let lock = Lock::take(path, timeout).with_context(context)?;
     lock.ok_or_else(|| Failure::temporary("another tg-send still works on the outbox; nothing was read").into())
 }
@@ -192,6 +194,7 @@ fn finish_when_asked(events: SyncSender<Event>) -> anyhow::Result<()> {
     thread::spawn(move || {
         for _ in signals.forever() {
             notice!("asked to end: finishing what is in flight");
+            notify::stopping();
             let _ = events.send(Event::Terminate);
         }
     });

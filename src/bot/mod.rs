@@ -133,6 +133,7 @@ pub fn run(mut conversation: Conversation, options: &Options, api: &Api, stop: &
         Err(why) => return Ok(End::Refused(why)),
     };
     crate::notice!("answering as @{}", conversation.me.username);
+    crate::notify::status(&format!("answering as @{}", conversation.me.username));
     if options.delete_webhook {
         let answer = api.call(&Call { method: "deleteWebhook", parameters: json!({}), file: None });
         log::info!("deleteWebhook: {answer:?}");

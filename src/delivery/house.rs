@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Delivery, End, now};
 use crate::cli::{self, Failure};
+use crate::notify;
 use crate::outbox::{Millis, Result};
 use crate::record::Chat;
 
@@ -49,9 +50,26 @@ impl Delivery {
             if let Err(err) = self.look_at_outbox() {
                 log::warn!("cannot read the outbox: {err}");
             }
+            notify::status(&self.status());
         }
         self.metrics.waiting.set(i64::try_from(self.chats.in_all()).unwrap_or(i64::MAX));
         self.metrics.in_flight.set(i64::try_from(self.in_flight).unwrap_or(i64::MAX));
+    }
+
+    /// For `systemctl status`.
+    fn status(&self) -> String {
+        let mut status = format!("{} waiting", self.chats.in_all());
+        for (count, what) in
+            [(self.chats.gone_count() as u64, "chats gone"), (self.metrics.failed.get() as u64, "set aside")]
+        {
+            if count > 0 {
+                status.push_str(&format!(", {count} {what}"));
+            }
+        }
+        if self.outage.is_on() {
+            status.push_str("; Telegram is out of reach");
+        }
+        status
     }
 
     /// `--retry-failed` of another process puts records back and has chats that are gone tried again.

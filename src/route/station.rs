@@ -12,7 +12,7 @@ use super::{Metrics, explain, route_webhook};
 use crate::alert::{Malformed, Webhook};
 use crate::disk::{Draft, target};
 use crate::line::Digest;
-use crate::notice;
+use crate::{notice, notify};
 use crate::record::{Chat, Record};
 use crate::seen::{Seen, read_json};
 use crate::text::Words;
@@ -194,16 +194,28 @@ impl Station {
         }
     }
 
+    /// How it stands with the users file, for `systemctl status`.
+    pub fn status(&self) -> String {
+        let users = &self.users.users;
+        let (chats, entries) = (users.named, users.warnings.len());
+        match entries {
+            0 => format!("{chats} chats in the users file"),
+            _ => format!("{chats} chats in the users file, {entries} entries that cannot be used"),
+        }
+    }
+
     fn refresh(&mut self, now: Timestamp) {
         match self.users.refresh() {
             Refresh::Same => {}
             Refresh::Reloaded => {
                 notice!("users file read again: {} chats", self.users.users.named);
                 self.warn_of_users();
+                notify::status(&self.status());
                 self.metrics.reloaded(true, now);
             }
             Refresh::Kept(reason) => {
                 log::error!("{reason}; the users as they were stay in force");
+                notify::status("the users file cannot be used; the users as they were stay in force");
                 self.metrics.reloaded(false, now);
             }
         }

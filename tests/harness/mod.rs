@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests may panic and speak")]
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod load;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
@@ -36,6 +38,12 @@ pub fn until_within<T>(patience: Duration, what: &str, mut look: impl FnMut() ->
         assert!(start.elapsed() < patience, "waited {patience:?} in vain for {what}");
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Says a line also when the test passes, which keeps back what goes through `eprintln!`. It stands at the start of one.
+pub fn say(line: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().write_all(format!("\n{line}\n").as_bytes());
 }
 
 /// A directory that goes away when the test is over, unless it failed.

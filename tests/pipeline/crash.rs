@@ -1,111 +1,18 @@
 //! The promise: kill any of the three tools with SIGKILL at any moment, restart it as a shell or systemd would, send
 //! again what was not answered with 200 as Alertmanager does, and nothing is lost and nothing told twice.
 
-use std::collections::{HashMap, HashSet};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::harness::load::*;
 use crate::harness::*;
 
 const ALERTS: usize = 2400;
-const SENDERS: usize = 8;
 const KILLS: usize = 24;
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % n
-    }
-}
-
-/// Sends until 200, as Alertmanager does with 5xx and refused connections.
-fn insist(url: &str, body: &str, over: &AtomicBool) {
-    while post(url, body) != 200 {
-        assert!(!over.load(Ordering::SeqCst), "the other senders have long been done");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Sends all alerts from several senders, and meanwhile does something to the tools.
-fn under_load(url: &str, pause: Duration, disturb: impl FnOnce()) {
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let over = &over;
-        let senders: Vec<_> = (0..SENDERS)
-            .map(|sender| {
-                scope.spawn(move || {
-                    for n in (sender..ALERTS).step_by(SENDERS) {
-                        insist(url, &webhook(&[&format!("Alert{n}x")]), over);
-                        thread::sleep(pause);
-                    }
-                })
-            })
-            .collect();
-        // Senders whose tools are not there any more must not insist for ever.
-        let end = EndOf(over);
-        disturb();
-        let start = Instant::now();
-        while senders.iter().any(|sender| !sender.is_finished()) && start.elapsed() < 2 * PATIENCE {
-            thread::sleep(Duration::from_millis(20));
-        }
-        drop(end);
-    });
-}
-
-struct EndOf<'a>(&'a AtomicBool);
-
-impl Drop for EndOf<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
-/// What a chat was told: how often each alert, and how many messages told again what was told before.
-struct Told {
-    times: HashMap<usize, usize>,
-    repeats: usize,
-}
-
-fn told(sandbox: &Sandbox, chat: i64) -> Told {
-    let mut told = Told { times: HashMap::new(), repeats: 0 };
-    for text in sandbox.everything(chat) {
-        // A summary shows some alerts above the document that holds all.
-        let alerts: HashSet<usize> = text
-            .split("summary of Alert")
-            .skip(1)
-            .map(|part| part.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap())
-            .collect();
-        told.repeats += usize::from(alerts.iter().any(|alert| told.times.contains_key(alert)));
-        for alert in alerts {
-            *told.times.entry(alert).or_insert(0) += 1;
-        }
-    }
-    told
-}
-
-/// Each kill of tg-send can cut one call of a chat, whose records are then told again; nothing else is told twice.
-fn check(sandbox: &Sandbox, scratch: &Scratch, kills: usize) {
-    for chat in [1, -2] {
-        let told = until("everything to be told", || {
-            let told = told(sandbox, chat);
-            (told.times.len() == ALERTS).then_some(told)
-        });
-        eprintln!(
-            "chat {chat}: {ALERTS} alerts, 0 lost; {} messages repeat some, {kills} kills of tg-send",
-            told.repeats
-        );
-        assert!(told.repeats <= kills, "{} repeats, {kills} kills", told.repeats);
-    }
-    assert_eq!(sandbox.violations(), [], "{}", scratch.read("tg-send.log"));
-}
 
 #[test]
 fn nothing_is_lost_when_the_tools_are_killed_one_by_one_with_fifos_held_open() {
@@ -118,7 +25,7 @@ fn nothing_is_lost_when_the_tools_are_killed_one_by_one_with_fifos_held_open() {
     let url = format!("http://127.0.0.1:{port}/");
     let mut random = Random(20_261_122);
     let mut kills = 0;
-    under_load(&url, Duration::from_millis(10), || {
+    under_load(&url, ALERTS, Duration::from_millis(10), || {
         for _ in 0..KILLS {
             thread::sleep(Duration::from_millis(20 + random.below(250)));
             // tg-send is where most can go wrong.
@@ -129,7 +36,7 @@ fn nothing_is_lost_when_the_tools_are_killed_one_by_one_with_fifos_held_open() {
             tools[tool] = held.start(&scratch, &sandbox, port, tool);
         }
     });
-    check(&sandbox, &scratch, kills);
+    check(&sandbox, &[1, -2], ALERTS, kills);
     assert_eq!(sandbox.everything(3).len(), 0);
 }
 
@@ -145,7 +52,7 @@ fn nothing_is_lost_when_one_is_killed_and_the_whole_pipe_is_restarted_as_a_shell
     let url = format!("http://127.0.0.1:{port}/");
     let mut random = Random(7);
     let mut kills = 0;
-    under_load(&url, Duration::from_millis(5), || {
+    under_load(&url, ALERTS, Duration::from_millis(5), || {
         for _ in 0..KILLS / 2 {
             thread::sleep(Duration::from_millis(50 + random.below(300)));
             let mut tools = pipeline.take().unwrap();
@@ -160,7 +67,7 @@ fn nothing_is_lost_when_one_is_killed_and_the_whole_pipe_is_restarted_as_a_shell
             pipeline = Some(start());
         }
     });
-    check(&sandbox, &scratch, kills);
+    check(&sandbox, &[1, -2], ALERTS, kills);
 }
 
 /// A small file system for the outbox; nothing where that is not to be had.
