@@ -17,7 +17,7 @@ use prometheus_telegram::recv::{Credentials, Options, Receiver};
 use prometheus_telegram::{ack, fd, notice};
 
 const USAGE: &str = "
-Usage: am-recv [-p 8080] [--ack SOCKET] | alert-route -u users.json [--ack] | ...
+Usage: am-recv [-p 8080] [--ack SOCKET] | alert-route ... | tg-send ...
 
 Receives webhooks of Alertmanager (and of vmalert and Grafana) and writes each
 body as one line to stdout.
@@ -27,8 +27,9 @@ that its records are on disk. What cannot be taken now is answered 503, which
 Alertmanager retries; what can never be taken is answered 4xx with the reason.
 
 Options:
-  -H, --host ADDRESS       listen on this address            [default: 127.0.0.1]
-  -p, --port PORT          listen on this port; 0 takes a free one [default: 8080]
+  -H, --host ADDRESS       listen on this address       [default: 127.0.0.1]
+  -p, --port PORT          listen on this port; 0 takes a free one
+                           [default: 8080]
       --ack SOCKET         make this Unix socket and wait for acknowledgements
       --ack-timeout SECS   answer 503 when none came         [default: 10]
       --max-body BYTES     answer 413 to larger bodies       [default: 8388608]

@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests may panic and speak")]
 
 mod check;
+mod completions;
+mod help;
+mod man;
 mod standin;
 
 #[path = "../harness/mod.rs"]
