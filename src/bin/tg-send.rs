@@ -24,7 +24,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 const USAGE: &str = "
-Usage: am-recv | alert-route -u users.json | tg-send [--outbox FILE] [--ack SOCKET]
+Usage: am-recv | alert-route ... | tg-send [--outbox FILE] [--ack SOCKET]
        COMMAND | tg-send --chat CHAT [--silent] [--thread N] [--photo FILE]
 
 Reads records, one a line, keeps them in an outbox on disk, and sends them to

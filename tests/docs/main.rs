@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod help;
 mod man;
+mod readme;
 mod standin;
 
 #[path = "../harness/mod.rs"]

@@ -10,8 +10,10 @@ pub use grafana::Fault;
 
 /// A Grafana with the dashboards of tests/grafana.
 pub fn start(fault: Option<Fault>) -> (Standin, String) {
-    let dashboards = std::fs::read_dir("tests/grafana/dashboards").unwrap().map(|file| {
-        let path = file.unwrap().path();
+    let files = std::fs::read_dir("tests/grafana/dashboards").unwrap();
+    let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    paths.sort();
+    let dashboards = paths.into_iter().map(|path| {
         let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         Stored::from_json(&json, &path.file_stem().unwrap().to_string_lossy(), Some("Files"))
     });
