@@ -8,7 +8,7 @@ _tg_bot() {
     --limits | --metrics) compopt +o default 2>/dev/null; return ;;
   esac
   if [[ $word == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W '-u --users --state --seen --limits --metrics --check --check=strict --check=online -c --config -l --log -v --verbose -h --help -V --version' -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W '-u --users --state --seen --limits --delete-webhook --metrics --check --check=strict --check=online -c --config -l --log -v --verbose -h --help -V --version' -- "$word")
   fi
 }
 complete -o default -F _tg_bot tg-bot

@@ -33,7 +33,8 @@ Telegram allows. Runs until stdin ends and everything is told.
 
 Options:
       --outbox FILE        the queue (SQLite) [default: outbox.db in
-                           $STATE_DIRECTORY, else ~/.local/state/prometheus-telegram]
+                           $STATE_DIRECTORY, else
+                           ~/.local/state/prometheus-telegram]
       --ack SOCKET         tell am-recv which webhooks are on disk
       --repeat-after TIME  tell an alert again that was told so long ago (4h);
                            without it Alertmanager's reminders are not told

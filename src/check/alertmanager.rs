@@ -140,6 +140,8 @@ fn webhooks(findings: &mut Findings, config: &Yaml, port: u16, guarded: bool) {
     let mut routed = Vec::new();
     routes(&config["route"], &mut routed);
     let (mut ours, mut hidden, mut others) = (0, 0, Vec::new());
+    // One receiver may do without: that of an alert which always fires.
+    let mut tells_the_end = false;
     for receiver in config["receivers"].as_vec().into_iter().flatten() {
         let name = receiver["name"].as_str().unwrap_or_default();
         for webhook in receiver["webhook_configs"].as_vec().into_iter().flatten() {
@@ -163,12 +165,7 @@ fn webhooks(findings: &mut Findings, config: &Yaml, port: u16, guarded: bool) {
             if !routed.contains(&name) {
                 findings.warn(format!("{which} is in no route"), "name it in route: {receiver: ...}");
             }
-            if webhook["send_resolved"].as_bool() == Some(false) {
-                findings.warn(
-                    format!("{which} has send_resolved: false, so nobody is told when an alert is over"),
-                    "set send_resolved: true",
-                );
-            }
+            tells_the_end |= webhook["send_resolved"].as_bool() != Some(false);
             let http = &webhook["http_config"];
             if is_ours && guarded && http["authorization"].is_badvalue() && http["basic_auth"].is_badvalue() {
                 findings.failed(
@@ -177,6 +174,12 @@ fn webhooks(findings: &mut Findings, config: &Yaml, port: u16, guarded: bool) {
                 );
             }
         }
+    }
+    if ours + hidden > 0 && !tells_the_end {
+        findings.warn(
+            "Alertmanager's webhooks have send_resolved: false, so nobody is told when an alert is over",
+            "set send_resolved: true",
+        );
     }
     match (ours, hidden) {
         (0, 0) if others.is_empty() => findings.failed("Alertmanager has no webhook receiver", EXAMPLE),

@@ -13,6 +13,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::bot::access::Access;
 use crate::cli::{FAILED, Failure, MISUSED};
 use crate::config::{self, Config};
 use crate::grafana::Settings;
@@ -124,6 +125,10 @@ pub fn tg_bot(scope: Scope, path: Option<&Path>, config: &Config, users: &Path, 
         Some(Ok(file)) => self::users(&mut findings, users, &file.users),
         Some(Err(err)) => findings.error(err, "mend it by hand, or put it aside: it is not overwritten"),
         None => {}
+    }
+    match Access::new(config) {
+        Ok(access) => findings.ok(format!("let in: {}", access.mode)),
+        Err(err) => findings.error(err, ""),
     }
     match (&config.grafana_url, Settings::from_config(config)) {
         (None, _) => findings.ok("no Grafana, so no pictures"),

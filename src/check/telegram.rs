@@ -67,7 +67,7 @@ pub fn webhook(findings: &mut Findings, session: &Session) {
         // Its address may hold a secret of whoever set it.
         findings.failed(
             "a webhook is set for this bot, so tg-bot cannot poll for updates (409)",
-            "another program uses the token: stop it and call deleteWebhook, or make a bot of its own",
+            "another program uses the token: stop it and say tg-bot --delete-webhook, or make a bot of its own",
         );
     }
 }
