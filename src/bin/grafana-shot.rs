@@ -56,7 +56,7 @@ Lists:
 The server:
       --timeout SECS    limit for drawing; we wait for twice as long and 5 s, as
                         Grafana does [default: 60]
-      --retries N       tries again when Grafana is busy, after 1 s, 2 s, 4 s ...
+      --retries N       tries again when Grafana is busy, after 1, 2, 4 s ...
                         [default: 2]
       --org N           the organisation, for a login with a password; a token
                         has just one

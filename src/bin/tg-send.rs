@@ -69,7 +69,8 @@ Looking after the outbox, also while another tg-send works on it:
       --retry-failed       put that back into the queue, and end
 
 Environment: TELEGRAM_BOT_TOKEN, TELEGRAM_API_URL, TELEGRAM_PROXY, HTTPS_PROXY,
-TG_SEND_OUTBOX, REPEAT_AFTER. There is no option for the token: ps would show it.
+TG_SEND_OUTBOX, REPEAT_AFTER. There is no option for the token: ps would show
+it.
 
 Exit: 0 everything was told; 1 something was set aside, or failed; 2 called or
 configured wrong, the token for example; 75 something still waits.

@@ -9,6 +9,7 @@ mod help;
 mod man;
 mod readme;
 mod standin;
+mod translation;
 mod watching;
 
 #[path = "../harness/mod.rs"]
