@@ -10,6 +10,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::check::Scope;
 use crate::logger;
 
 /// Something was not done; trying again may help.
@@ -127,6 +128,12 @@ impl Args {
     /// The value of the option just returned.
     pub fn value(&mut self) -> anyhow::Result<OsString> {
         Ok(self.parser.value()?)
+    }
+
+    /// How far `--check`, the option just returned, goes: the word after its `=`.
+    pub fn scope(&mut self) -> anyhow::Result<Scope> {
+        let word = self.parser.optional_value().map(|word| word.to_string_lossy().into_owned());
+        Ok(Scope::named(word.as_deref())?)
     }
 
     /// The value of the option just returned, parsed.

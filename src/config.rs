@@ -116,6 +116,17 @@ fn read(path: &Path) -> anyhow::Result<Map<String, Value>> {
     }
 }
 
+/// Whether a secret is in this file itself.
+pub fn holds_secrets(path: &Path) -> bool {
+    let Ok(file) = read(path) else { return false };
+    let in_text = |text: &str| said(text).is_some();
+    SECRETS.iter().filter_map(|key| file.get(*key)).any(|value| match value {
+        Value::String(text) => in_text(text),
+        Value::Object(map) => map.values().filter_map(Value::as_str).any(in_text),
+        _ => false,
+    })
+}
+
 /// serde_json's reason without its "at line 1 column 2", which stands at the start of our message.
 pub fn without_place(err: &serde_json::Error) -> String {
     let text = err.to_string();

@@ -79,14 +79,15 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-/// The journal wants its prefix on every line of a message.
+/// Every line of a message has its prefix, which the journal insists on and people look for.
 fn prefixed(name: &str, journal: bool, priority: u8, word: &str, message: &str) -> String {
-    if !journal {
-        return format!("{name}: {word}{message}\n");
-    }
     let mut lines = String::new();
     for (n, line) in message.lines().enumerate() {
-        lines.push_str(&format!("<{priority}>{}{line}\n", if n == 0 { word } else { "" }));
+        let word = if n == 0 { word } else { "" };
+        lines.push_str(&match journal {
+            true => format!("<{priority}>{word}{line}\n"),
+            false => format!("{name}: {word}{line}\n"),
+        });
     }
     lines
 }
@@ -113,6 +114,7 @@ mod tests {
     #[test]
     fn a_line_for_people_and_for_the_journal() {
         assert_eq!(prefixed("tg-send", false, 4, "warning: ", "odd"), "tg-send: warning: odd\n");
+        assert_eq!(prefixed("tg-send", false, 3, "error: ", "a\nb"), "tg-send: error: a\ntg-send: b\n");
         assert_eq!(prefixed("tg-send", true, 3, "error: ", "a\nb"), "<3>error: a\n<3>b\n");
     }
 

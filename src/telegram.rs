@@ -95,6 +95,10 @@ pub struct Api {
     agent: Agent,
     root: String,
     token: Secret,
+    /// `scheme://host:port` of the proxy.
+    proxy: Option<String>,
+    /// What the proxy is logged in with, which its errors could show.
+    password: Option<Secret>,
 }
 
 impl Api {
@@ -105,6 +109,11 @@ impl Api {
             Some(url) => Some(Proxy::new(url.expose()).map_err(|_| "the proxy's address cannot be used")?),
             None => Proxy::try_from_env(),
         };
+        let shown = proxy.as_ref().map(|proxy| {
+            let scheme = proxy.uri().scheme_str().unwrap_or("http");
+            format!("{scheme}://{}:{}", proxy.host(), proxy.port())
+        });
+        let password = proxy.as_ref().and_then(Proxy::password).and_then(|password| Secret::new(password).ok());
         let agent = Agent::config_builder()
             .proxy(proxy)
             .http_status_as_error(false)
@@ -120,7 +129,12 @@ impl Api {
             .max_idle_age(Duration::from_secs(25))
             .build()
             .new_agent();
-        Ok(Api { agent, root: config.api_url.clone(), token })
+        Ok(Api { agent, root: config.api_url.clone(), token, proxy: shown, password })
+    }
+
+    /// The proxy that is used, without user and password.
+    pub fn proxy(&self) -> Option<&str> {
+        self.proxy.as_deref()
     }
 
     /// Makes a call and waits for its answer.
@@ -152,7 +166,8 @@ impl Api {
     }
 
     fn shown(&self, err: &ureq::Error) -> String {
-        self.token.redact(&err.to_string())
+        let text = self.token.redact(&err.to_string());
+        self.password.as_ref().map_or(text.clone(), |password| password.redact(&text))
     }
 
     fn read(&self, status: u16, body: &[u8]) -> Answer {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::Timestamp;
 use lexopt::prelude::*;
+use prometheus_telegram::check::{self, Findings, Scope};
 use prometheus_telegram::cli::{self, Args, Failure};
 use prometheus_telegram::config::Config;
 use prometheus_telegram::lines::{Line, Lines};
@@ -32,11 +33,13 @@ Options:
       --ack             end the records of each line with an ack record, for
                         am-recv and tg-send that were given --ack SOCKET
       --seen FILE       keep the alerts seen lately there, for tg-bot
-      --watchdog NAME=TIME   tell the administrators when the alert NAME, which
+      --watchdog NAME=TIME
+                        tell the administrators when the alert NAME, which
                         must always fire, has not come for TIME (10m); may
                         be given more than once
-      --metrics ADDRESS  serve /metrics there, e.g. 127.0.0.1:9097
-      --check           check users file and template, say what is wrong, end
+      --metrics ADDRESS serve /metrics there, e.g. 127.0.0.1:9097
+      --check[=WORD]    look at users file and template, say what is wrong, end;
+                        strict: a warning is an error; online: the same
       --explain         do not write records: say who gets what, and why
   -c, --config FILE     configuration (JSON)
   -l, --log FILE        write the log to FILE instead of stderr
@@ -58,7 +61,7 @@ fn main() -> ExitCode {
 
 enum Mode {
     Route,
-    Check,
+    Check(Scope),
     Explain,
 }
 
@@ -73,7 +76,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
             Long("seen") => options.seen = Some(PathBuf::from(args.value()?)),
             Long("watchdog") => options.watchdogs.push(args.parse::<Rule>()?),
             Long("metrics") => scraped_on = Some(args.parse::<String>()?),
-            Long("check") => mode = Mode::Check,
+            Long("check") => mode = Mode::Check(args.scope()?),
             Long("explain") => mode = Mode::Explain,
             _ => return Err(arg.unexpected().into()),
         }
@@ -87,15 +90,19 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
         Some(path) => Words::new(&path.display().to_string(), read_template(&path)?, zone, config.alertmanager_url),
     }
     .map_err(|err| Failure::misuse(format!("cannot use template {err}")))?;
-    let users = UsersFile::open(&users).map_err(Failure::misuse)?;
+    let path = users;
+    let users = UsersFile::open(&path).map_err(Failure::misuse)?;
     options.admins = config.admins;
     match mode {
-        Mode::Check => {
-            users.users.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-            match users.users.warnings.is_empty() {
-                true => Ok(ExitCode::SUCCESS),
-                false => Err(Failure::misuse("the users file has entries that cannot be used").into()),
+        Mode::Check(scope) => {
+            let mut findings = Findings::new(scope);
+            check::configuration(&mut findings, args.config.as_deref());
+            check::users(&mut findings, &path, &users.users);
+            if let Some(seen) = &options.seen {
+                check::state(&mut findings, "file of alerts seen", seen);
             }
+            findings.ok("template and time zone");
+            Ok(findings.end())
         }
         Mode::Explain => {
             options.seen = None;

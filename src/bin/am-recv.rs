@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use lexopt::prelude::*;
+use prometheus_telegram::check::{self, Findings};
 use prometheus_telegram::cli::{self, Args, Failure};
 use prometheus_telegram::config::Config;
 use prometheus_telegram::recv::{Credentials, Options, Receiver};
 use prometheus_telegram::{ack, fd, notice, notify};
 
 const USAGE: &str = "
-Usage: am-recv [-p 8080] [--ack SOCKET] | alert-route -u users.json [--ack] | ...
+Usage: am-recv [-p 8080] [--ack SOCKET] | alert-route ... | tg-send ...
 
 Receives webhooks of Alertmanager (and of vmalert and Grafana) and writes each
 body as one line to stdout.
@@ -26,12 +27,16 @@ that its records are on disk. What cannot be taken now is answered 503, which
 Alertmanager retries; what can never be taken is answered 4xx with the reason.
 
 Options:
-  -H, --host ADDRESS       listen on this address            [default: 127.0.0.1]
-  -p, --port PORT          listen on this port; 0 takes a free one [default: 8080]
+  -H, --host ADDRESS       listen on this address       [default: 127.0.0.1]
+  -p, --port PORT          listen on this port; 0 takes a free one
+                           [default: 8080]
       --ack SOCKET         make this Unix socket and wait for acknowledgements
       --ack-timeout SECS   answer 503 when none came         [default: 10]
       --max-body BYTES     answer 413 to larger bodies       [default: 8388608]
       --read-timeout SECS  answer 408 to slower clients      [default: 30]
+      --check[=WORD]       look at the configuration, say what is wrong, end;
+                           strict: a warning is an error; online: ask
+                           am-recv and Alertmanager (alertmanager_url) too
   -c, --config FILE        configuration (JSON)
   -l, --log FILE           write the log to FILE instead of stderr
   -v, --verbose            say more
@@ -39,13 +44,17 @@ Options:
   -V, --version            print the version
 
 Also served: GET /-/healthy, /-/ready, /metrics.
-A listening socket named \"http\" that systemd passes is used instead of -H and -p.
+A listening socket named \"http\" that systemd passes is used instead of -H and
+-p.
 
 Environment: WEBHOOK_TOKEN (what \"Authorization: Bearer\" must present),
-WEBHOOK_USER and WEBHOOK_PASSWORD (or Basic).
+WEBHOOK_USER and WEBHOOK_PASSWORD (or Basic); ALERTMANAGER_URL, for --check.
 
-Exit: 1 failed, for example because nobody reads stdout any more;
-2 called or configured wrong.
+Exit: 0 the check found nothing wrong; 1 failed, for example because nobody
+reads stdout any more; 2 called or configured wrong.
+
+Example:
+  am-recv -p 8080 | tee log.jsonl | alert-route -u users.json
 ";
 
 fn main() -> ExitCode {
@@ -57,6 +66,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     let mut ack_timeout = Duration::from_secs(10);
     let mut max_body = 8 << 20;
     let mut read_timeout = Duration::from_secs(30);
+    let mut scope = None;
     while let Some(arg) = args.next_arg()? {
         match arg {
             Short('H') | Long("host") => host = args.parse()?,
@@ -65,16 +75,28 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
             Long("ack-timeout") => ack_timeout = args.seconds()?,
             Long("max-body") => max_body = args.parse()?,
             Long("read-timeout") => read_timeout = args.seconds()?,
+            Long("check") => scope = Some(args.scope()?),
             _ => return Err(arg.unexpected().into()),
         }
     }
     args.start_log()?;
     let config = Config::load(args.config.as_deref())?;
-    let basic = match (config.webhook_user, config.webhook_password) {
+    let passed = fd::passed_listener("http");
+    let basic = match (config.webhook_user.clone(), config.webhook_password.clone()) {
         (Some(user), Some(password)) => Some((user, password)),
         (None, None) => None,
         _ => return Err(Failure::misuse("webhook_user and webhook_password go together").into()),
     };
+    if let Some(scope) = scope {
+        let mut findings = Findings::new(scope);
+        check::configuration(&mut findings, args.config.as_deref());
+        if let Some(path) = &ack {
+            check::socket(&mut findings, path);
+        }
+        let passed = passed.and_then(|listener| listener.local_addr().ok());
+        check::receiver(&mut findings, &config, &check::Listening { host, port, passed });
+        return Ok(findings.end());
+    }
     let options = Options {
         max_body,
         ack_timeout,
@@ -87,7 +109,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
             ack::bind(&path).map_err(|err| Failure::misuse(format!("cannot listen on {}: {err}", path.display())))
         })
         .transpose()?;
-    let listener = match fd::passed_listener("http") {
+    let listener = match passed {
         Some(listener) => listener,
         None => TcpListener::bind((host.as_str(), port)).map_err(|err| {
             let failure = Failure::new(cli::FAILED, format!("cannot listen on {host}:{port}: {err}"));

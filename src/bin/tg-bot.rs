@@ -11,6 +11,7 @@ use lexopt::prelude::*;
 use prometheus_telegram::bot::metrics::Metrics;
 use prometheus_telegram::bot::poll::Stop;
 use prometheus_telegram::bot::{self, End, Options};
+use prometheus_telegram::check;
 use prometheus_telegram::cli::{self, Args, Failure};
 use prometheus_telegram::config::Config;
 use prometheus_telegram::disk::{self, Lock};
@@ -27,15 +28,19 @@ Answers people in Telegram: who wants which alerts, and pictures of Grafana's
 panels. Writes the users file that alert-route reads. Runs until SIGTERM.
 
 Options:
-  -u, --users FILE         the users file   [default: users_file of the
-                           configuration, else users.json]
-      --state FILE         what it remembers (SQLite)     [default: bot.db in
-                           $STATE_DIRECTORY, else ~/.local/state/prometheus-telegram]
+  -u, --users FILE         the users file; without it users_file of the
+                           configuration, or users.json
+      --state FILE         what it remembers (SQLite) [default: bot.db in
+                           $STATE_DIRECTORY, else
+                           ~/.local/state/prometheus-telegram]
       --seen FILE          alerts seen lately, as alert-route --seen keeps them
       --limits C/G/A       messages a second in a chat, a minute in a group, a
                            second in all; 0 is no limit      [default: 1/20/30]
       --delete-webhook     take away a webhook that keeps updates from the bot
       --metrics ADDRESS    serve /metrics there, e.g. 127.0.0.1:9096
+      --check[=WORD]       look at configuration and files, say what is wrong,
+                           end; strict: a warning is an error; online: ask
+                           Telegram and Grafana too
   -c, --config FILE        configuration (JSON)
   -l, --log FILE           write the log to FILE instead of stderr
   -v, --verbose            say more
@@ -47,7 +52,7 @@ USERS_FILE, GRAFANA_URL, GRAFANA_TOKEN, BOT_LANGUAGE. There is no option for a
 token: ps would show it.
 
 Exit: 0 asked to end; 1 failed; 2 called or configured wrong, the token for
-example.
+example; 75 another tg-bot works with the same state.
 
 Example:
   TELEGRAM_BOT_TOKEN=... tg-bot -u users.json
@@ -59,7 +64,7 @@ fn main() -> ExitCode {
 
 fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     let (mut users, mut state, mut seen, mut scraped_on) = (None, None, None, None);
-    let (mut limits, mut delete_webhook) = (Limits::default(), false);
+    let (mut limits, mut delete_webhook, mut scope) = (Limits::default(), false, None);
     while let Some(arg) = args.next_arg()? {
         match arg {
             Short('u') | Long("users") => users = Some(PathBuf::from(args.value()?)),
@@ -67,6 +72,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
             Long("seen") => seen = Some(PathBuf::from(args.value()?)),
             Long("limits") => limits = args.parse::<Limits>()?,
             Long("metrics") => scraped_on = Some(args.parse::<String>()?),
+            Long("check") => scope = Some(args.scope()?),
             Long("delete-webhook") => delete_webhook = true,
             _ => return Err(arg.unexpected().into()),
         }
@@ -75,6 +81,9 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     let config = Config::load(args.config.as_deref())?;
     let users = users.or_else(|| config.users_file.clone()).unwrap_or_else(|| PathBuf::from("users.json"));
     let state = state.map_or_else(|| disk::state_file("bot.db", "--state"), Ok).map_err(Failure::misuse)?;
+    if let Some(scope) = scope {
+        return Ok(check::tg_bot(scope, args.config.as_deref(), &config, &users, &state));
+    }
     let api = Api::new(&config, bot::CONNECTIONS)
         .map_err(|err| Failure::misuse(err).hint("set TELEGRAM_BOT_TOKEN, or bot_token in the configuration"))?;
     let counters = Arc::new(Metrics::default());

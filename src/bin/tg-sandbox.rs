@@ -13,40 +13,53 @@ use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 const USAGE: &str = "
-usage: tg-sandbox [OPTION]...
+Usage: tg-sandbox [options]
 
-Telegram's Bot API on 127.0.0.1, for trying out, for demos and for tests, with a page on which you are the users.
-Point a bot at it by its API root (api_url, TELEGRAM_API_URL). One line on stdout says where things are:
+Telegram's Bot API on 127.0.0.1, for trying out, for demos and for tests, with a
+page on which you are the users. Point a bot at it by its API root (api_url,
+TELEGRAM_API_URL). One line on stdout says where things are:
 
     tg-sandbox api=127.0.0.1:PORT ctl=127.0.0.1:PORT
 
 The page is at / of either port; the control API, which tests use, is on ctl.
 
-  --port N              port of the API (default 0: a free one)
-  --ctl-port N          port of the control API and the page (default 0: a free one)
-  --token TOKEN         a bot's token, may be given more than once; without it every well-formed one is a bot
-  --world FILE          chats and users that exist from the start, JSON: {\"chats\": [{\"id\": 1, ...}], \"users\": [...]}
-  --strict              only chats that were declared exist; the others are made when first written to (id above 0 a
-                        private chat, below a group, @name a channel)
-  --lenient             methods that do not exist answer true
-  --oss                 malformed tokens get 401, as from the open source server, not 404
-  --limits MODE         Telegram's limits: off (default), count, enforce
-  --scale F             divides the times of limits and floods, and the retry_after told, by F
-  --rules FILE          faults, one JSON object a line: {\"match\": {...}, \"times\": 1, \"do\": {...}}; times -1 is always
-  --seed N              for what is left to chance (default 1)
-  --upstream URL        passes requests on to another Bot API server; faults, limits and records stay
-  --keep N              requests and messages kept in memory (default 200000)
-  --record FILE         writes each request to FILE as a line of JSON
-  --max-seconds N       ends after that time
-  --fail-on-violation   ends with 3 if a client did what it should not (GET /violations lists it)
-  -l, --log FILE        the log goes to FILE instead of stderr
-  -v, --verbose         log more
-  -h, --help            this text
-  -V, --version         the version
+Options:
+      --port N             port of the API; 0 takes a free one      [default: 0]
+      --ctl-port N         port of the control API and the page     [default: 0]
+      --token TOKEN        a bot's token, may be given more than once; without
+                           it every well-formed one is a bot
+      --world FILE         chats and users that exist from the start, JSON:
+                           {\"chats\": [{\"id\": 1, ...}], \"users\": [...]}
+      --strict             only chats that were declared exist; the others are
+                           made when first written to (id above 0 a private
+                           chat, below a group, @name a channel)
+      --lenient            methods that do not exist answer true
+      --oss                malformed tokens get 401, as from the open source
+                           server, not 404
+      --limits MODE        Telegram's limits: off, count or enforce
+                           [default: off]
+      --scale F            divides the times of limits and floods, and the
+                           retry_after told, by F
+      --rules FILE         faults, one JSON object a line: {\"match\": {...},
+                           \"times\": 1, \"do\": {...}}; times -1 is always
+      --seed N             for what is left to chance               [default: 1]
+      --upstream URL       passes requests on to another Bot API server; faults,
+                           limits and records stay
+      --keep N             requests and messages kept in memory
+                           [default: 200000]
+      --record FILE        writes each request to FILE as a line of JSON
+      --max-seconds N      ends after that time
+      --fail-on-violation  ends with 3 if a client did what it should not
+                           (GET /violations lists it)
+  -l, --log FILE           write the log to FILE instead of stderr
+  -v, --verbose            say more
+  -h, --help               print this
+  -V, --version            print the version
 
-When it ends (POST /stop, SIGTERM, SIGINT, --max-seconds), a line of JSON on stdout says what was seen.
+When it ends (POST /stop, SIGTERM, SIGINT, --max-seconds), a line of JSON on
+stdout says what was seen.
 
-Exit codes: 0 done; 1 failed; 2 called wrong; 3 --fail-on-violation and there was one.
+Exit: 0 done; 1 failed; 2 called wrong; 3 --fail-on-violation and there was one.
 
 Example:
   tg-sandbox --port 8081 --ctl-port 8082 &

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use lexopt::prelude::*;
 use prometheus_telegram::ack::Acks;
+use prometheus_telegram::check::{self, Findings, Scope};
 use prometheus_telegram::cli::{self, Args, Failure};
 use prometheus_telegram::config::{Config, duration};
 use prometheus_telegram::delivery::{self, Batch, Delivery, End, Event, Metrics, Options};
@@ -23,7 +24,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 const USAGE: &str = "
-Usage: am-recv | alert-route -u users.json | tg-send [--outbox FILE] [--ack SOCKET]
+Usage: am-recv | alert-route ... | tg-send [--outbox FILE] [--ack SOCKET]
        COMMAND | tg-send --chat CHAT [--silent] [--thread N] [--photo FILE]
 
 Reads records, one a line, keeps them in an outbox on disk, and sends them to
@@ -32,7 +33,8 @@ Telegram allows. Runs until stdin ends and everything is told.
 
 Options:
       --outbox FILE        the queue (SQLite) [default: outbox.db in
-                           $STATE_DIRECTORY, else ~/.local/state/prometheus-telegram]
+                           $STATE_DIRECTORY, else
+                           ~/.local/state/prometheus-telegram]
       --ack SOCKET         tell am-recv which webhooks are on disk
       --repeat-after TIME  tell an alert again that was told so long ago (4h);
                            without it Alertmanager's reminders are not told
@@ -44,6 +46,9 @@ Options:
       --limits C/G/A       messages a second in a chat, a minute in a group, a
                            second in all; 0 is no limit      [default: 1/20/30]
       --metrics ADDRESS    serve /metrics there, e.g. 127.0.0.1:9095
+      --check[=WORD]       look at configuration and outbox, say what is wrong,
+                           end; strict: a warning is an error; online: ask
+                           Telegram too
   -c, --config FILE        configuration (JSON)
   -l, --log FILE           write the log to FILE instead of stderr
   -v, --verbose            say more
@@ -64,7 +69,8 @@ Looking after the outbox, also while another tg-send works on it:
       --retry-failed       put that back into the queue, and end
 
 Environment: TELEGRAM_BOT_TOKEN, TELEGRAM_API_URL, TELEGRAM_PROXY, HTTPS_PROXY,
-TG_SEND_OUTBOX, REPEAT_AFTER. There is no option for the token: ps would show it.
+TG_SEND_OUTBOX, REPEAT_AFTER. There is no option for the token: ps would show
+it.
 
 Exit: 0 everything was told; 1 something was set aside, or failed; 2 called or
 configured wrong, the token for example; 75 something still waits.
@@ -79,6 +85,7 @@ fn main() -> ExitCode {
 
 enum Mode {
     Deliver,
+    Check(Scope),
     Status,
     Failed,
     Retry,
@@ -111,6 +118,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
             Long("pre") => note.pre = true,
             Long("photo") => note.photo = Some(args.parse()?),
             Long("document") => note.document = Some(args.parse()?),
+            Long("check") => mode = Mode::Check(args.scope()?),
             Long("status") => mode = Mode::Status,
             Long("failed") => mode = Mode::Failed,
             Long("retry-failed") => mode = Mode::Retry,
@@ -123,6 +131,9 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
         Some(path) => path,
         None => disk::state_file("outbox.db", "--outbox").map_err(Failure::misuse)?,
     };
+    if let Mode::Check(scope) = mode {
+        return Ok(look(scope, args, &config, &path));
+    }
     let open = || {
         Outbox::open(&path, repeat_after.or(config.repeat_after))
             .with_context(|| format!("cannot open outbox {}", path.display()))
@@ -131,7 +142,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
         Mode::Status => return desk::status(&open()?, io::stdout()),
         Mode::Failed => return desk::failed(&open()?, io::stdout()),
         Mode::Retry => return desk::retry_failed(&mut open()?, io::stdout()),
-        Mode::Deliver => {}
+        Mode::Deliver | Mode::Check(_) => {}
     }
     let api = Api::new(&config, options.connections)
         .map_err(|err| Failure::misuse(err).hint("set TELEGRAM_BOT_TOKEN, or bot_token in the configuration"))?;
@@ -160,6 +171,16 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
             return Err(Failure::temporary(format!("{n} records still wait; they stay in the outbox")).into());
         }
     })
+}
+
+fn look(scope: Scope, args: &Args, config: &Config, outbox: &Path) -> ExitCode {
+    let mut findings = Findings::new(scope);
+    check::configuration(&mut findings, args.config.as_deref());
+    check::outbox(&mut findings, outbox);
+    if let Some(session) = check::telegram(&mut findings, config).filter(|_| findings.online()) {
+        check::bot(&mut findings, &session);
+    }
+    findings.end()
 }
 
 fn time(args: &mut Args) -> anyhow::Result<Duration> {

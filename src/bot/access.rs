@@ -2,6 +2,7 @@
 //! that is let in, and everybody in it may use the bot.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde_json::Value;
 
@@ -17,6 +18,16 @@ pub enum Mode {
     Open,
     /// Chats by id.
     List(BTreeSet<i64>),
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Mode::Invite => f.write_str("whom an administrator has approved"),
+            Mode::Open => f.write_str("everybody"),
+            Mode::List(ids) => write!(f, "{} chats by id", ids.len()),
+        }
+    }
 }
 
 /// The rules.

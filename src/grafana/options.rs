@@ -10,6 +10,7 @@ use super::error::{Error, Kind};
 use super::output::Output;
 use super::when::{self, End};
 use super::{Form, Link, Meaning, Settings, Shot, Size, Theme};
+use crate::check::Scope;
 use crate::cli::{Args, Failure};
 use crate::config::Config;
 use crate::secret::Secret;
@@ -22,6 +23,8 @@ const LONGEST_SIDE: u32 = 20_000;
 pub enum Target {
     /// All dashboards, or the panels of one.
     List(Option<String>),
+    /// Nothing but a look at configuration and server.
+    Check(Scope),
     /// The panel of a link; the word is the panel, where the link has none.
     Link(Box<Link>, Option<String>),
     /// A dashboard and a panel.
@@ -165,6 +168,7 @@ struct Reader {
     output: Option<PathBuf>,
     dry_run: bool,
     quiet: bool,
+    check: Option<Scope>,
 }
 
 impl Reader {
@@ -177,6 +181,7 @@ impl Reader {
             "t" | "title" => self.mean(Meaning::Name)?,
             "n" | "dry-run" => self.dry_run = true,
             "q" | "quiet" => self.quiet = true,
+            "check" => self.check = Some(args.scope()?),
             "insecure" => given.insecure = true,
             "url" => self.link = Some(args.parse()?),
             "o" | "output" => self.output = Some(args.value()?.into()),
@@ -244,6 +249,12 @@ impl Reader {
         let (first, second) = (words.next(), words.next());
         if let Some(extra) = words.next() {
             return Err(wrong(&format!("{extra:?} is one word too many; put names with blanks in quotes")));
+        }
+        if let Some(scope) = self.check {
+            return match first {
+                None => Ok(Target::Check(scope)),
+                Some(_) => Err(wrong("--check takes no dashboard")),
+            };
         }
         if self.list {
             return match (second, &self.link) {

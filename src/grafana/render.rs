@@ -83,8 +83,15 @@ pub struct Picture {
 #[serde(rename_all = "camelCase")]
 struct FrontendSettings {
     renderer_available: Option<bool>,
+    renderer_version: Option<String>,
     /// `root_url` of grafana.ini: what stands in the browser of people.
     app_url: Option<String>,
+}
+
+/// What `GET /api/health` says.
+#[derive(Deserialize)]
+struct Health {
+    version: Option<String>,
 }
 
 impl Shot {
@@ -153,6 +160,18 @@ impl Grafana {
             Err(err) if matches!(err.kind(), Kind::NotFound | Kind::Failed) => Ok(()),
             Err(err) => Err(err),
         }
+    }
+
+    /// The version of the image renderer, where it is told; an error where there is none.
+    pub fn renderer(&self) -> Result<Option<String>, Error> {
+        self.check_renderer()?;
+        Ok(self.settings().ok().and_then(|settings| settings.renderer_version).filter(|version| !version.is_empty()))
+    }
+
+    /// Its version, where it is not hidden; needs no login.
+    pub fn version(&self) -> Result<Option<String>, Error> {
+        let health: Health = self.json("/api/health", "its health")?;
+        Ok(health.version)
     }
 
     fn settings(&self) -> Result<FrontendSettings, Error> {

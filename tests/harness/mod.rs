@@ -91,6 +91,7 @@ pub fn binary(name: &str) -> &'static str {
         "alert-route" => env!("CARGO_BIN_EXE_alert-route"),
         "tg-send" => env!("CARGO_BIN_EXE_tg-send"),
         "tg-bot" => env!("CARGO_BIN_EXE_tg-bot"),
+        "grafana-shot" => env!("CARGO_BIN_EXE_grafana-shot"),
         "tg-sandbox" => env!("CARGO_BIN_EXE_tg-sandbox"),
         other => panic!("no binary {other}"),
     }

@@ -1,0 +1,11 @@
+# Completion for fish, made from alert-route --help.
+complete -c alert-route -s u -l users -r -F -d 'who wants what: {"<chat id>": "<regexp>"}'
+complete -c alert-route -s t -l template -r -F -d 'Jinja template of an alert\'s text, in Telegram\'s HTML'
+complete -c alert-route -l ack -d 'end the records of each line with an ack record, for am-recv and tg-send that were given --ack SOCKET'
+complete -c alert-route -l check -f -a 'strict online' -d 'look at users file and template, say what is wrong, end'
+complete -c alert-route -l explain -d 'do not write records: say who gets what, and why'
+complete -c alert-route -s c -l config -r -F -d 'configuration (JSON)'
+complete -c alert-route -s l -l log -r -F -d 'write the log to FILE instead of stderr'
+complete -c alert-route -s v -l verbose -d 'say more'
+complete -c alert-route -s h -l help -d 'print this'
+complete -c alert-route -s V -l version -d 'print the version'

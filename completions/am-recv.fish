@@ -1,0 +1,13 @@
+# Completion for fish, made from am-recv --help.
+complete -c am-recv -s H -l host -x -d 'listen on this address'
+complete -c am-recv -s p -l port -x -d 'listen on this port'
+complete -c am-recv -l ack -r -F -d 'make this Unix socket and wait for acknowledgements'
+complete -c am-recv -l ack-timeout -x -d 'answer 503 when none came'
+complete -c am-recv -l max-body -x -d 'answer 413 to larger bodies'
+complete -c am-recv -l read-timeout -x -d 'answer 408 to slower clients'
+complete -c am-recv -l check -f -a 'strict online' -d 'look at the configuration, say what is wrong, end'
+complete -c am-recv -s c -l config -r -F -d 'configuration (JSON)'
+complete -c am-recv -s l -l log -r -F -d 'write the log to FILE instead of stderr'
+complete -c am-recv -s v -l verbose -d 'say more'
+complete -c am-recv -s h -l help -d 'print this'
+complete -c am-recv -s V -l version -d 'print the version'

@@ -1,0 +1,13 @@
+# Completion for fish, made from tg-bot --help.
+complete -c tg-bot -s u -l users -r -F -d 'the users file'
+complete -c tg-bot -l state -r -F -d 'what it remembers (SQLite)'
+complete -c tg-bot -l seen -r -F -d 'alerts seen lately, as alert-route --seen keeps them'
+complete -c tg-bot -l limits -x -d 'messages a second in a chat, a minute in a group, a second in all'
+complete -c tg-bot -l delete-webhook -d 'take away a webhook that keeps updates from the bot'
+complete -c tg-bot -l metrics -x -d 'serve /metrics there, e.g. 127.0.0.1:9096'
+complete -c tg-bot -l check -f -a 'strict online' -d 'look at configuration and files, say what is wrong, end'
+complete -c tg-bot -s c -l config -r -F -d 'configuration (JSON)'
+complete -c tg-bot -s l -l log -r -F -d 'write the log to FILE instead of stderr'
+complete -c tg-bot -s v -l verbose -d 'say more'
+complete -c tg-bot -s h -l help -d 'print this'
+complete -c tg-bot -s V -l version -d 'print the version'

@@ -1,0 +1,161 @@
+//! The Bot API: token, proxy, who the bot is, whether somebody else gets its updates, and whether chats are open to it.
+
+use serde_json::{Value, json};
+
+use super::Findings;
+use crate::config::{API_URL, Config};
+use crate::record::Chat;
+use crate::telegram::{Answer, Api, Call};
+use crate::users::Users;
+
+/// Asking for more chats than this takes longer than a person waits; the first ones stand for the rest.
+const MOST_CHATS: usize = 30;
+
+const TOKEN_HINT: &str = "@BotFather shows the right one: /mybots, the bot, API Token";
+
+/// The Bot API as it will be used.
+pub struct Session {
+    api: Api,
+    /// What to look at when it cannot be reached.
+    hint: String,
+}
+
+/// Token and proxy, as far as they can be judged without asking anybody.
+pub fn telegram(findings: &mut Findings, config: &Config) -> Option<Session> {
+    let api = match Api::new(config, 1) {
+        Ok(api) => api,
+        Err(err) => {
+            let hint = match config.bot_token {
+                None => "set TELEGRAM_BOT_TOKEN, or bot_token in the configuration",
+                Some(_) => "a proxy is written like socks5://user:password@host:1080 or http://host:3128",
+            };
+            findings.error(err, hint);
+            return None;
+        }
+    };
+    match &config.bot_token {
+        Some(token) if looks_like_a_token(token.expose()) => findings.ok("bot token"),
+        _ => findings.warn("the bot token does not look like one (123456:ABC-DEF...)", TOKEN_HINT),
+    }
+    if config.api_url != API_URL {
+        findings.ok(format!("Bot API at {}", without_login(&config.api_url)));
+    }
+    let hint = match api.proxy() {
+        Some(proxy) => {
+            findings.ok(format!("proxy {proxy}"));
+            format!("is the proxy {proxy} up, and does it take this user and password?")
+        }
+        None => "does this machine need a proxy to reach Telegram? set TELEGRAM_PROXY, or apihelper_proxy".to_owned(),
+    };
+    Some(Session { api, hint })
+}
+
+/// Who the bot is; nothing where the API does not say.
+pub fn bot(findings: &mut Findings, session: &Session) -> Option<Value> {
+    let bot = ask(findings, session, "getMe", json!({}))?;
+    let name = bot["username"].as_str().unwrap_or("?");
+    findings.ok(format!("Telegram knows the bot as @{name} ({})", bot["id"]));
+    Some(bot)
+}
+
+/// A webhook takes all updates, so polling would be refused.
+pub fn webhook(findings: &mut Findings, session: &Session) {
+    let Some(info) = ask(findings, session, "getWebhookInfo", json!({})) else { return };
+    if info["url"].as_str().unwrap_or_default().is_empty() {
+        findings.ok("no webhook is set, so updates can be polled");
+    } else {
+        // Its address may hold a secret of whoever set it.
+        findings.failed(
+            "a webhook is set for this bot, so tg-bot cannot poll for updates (409)",
+            "another program uses the token: stop it and say tg-bot --delete-webhook, or make a bot of its own",
+        );
+    }
+}
+
+/// Whether the bot may write where the users file says.
+pub fn chats(findings: &mut Findings, session: &Session, users: &Users) {
+    let mut good = 0;
+    for subscriber in users.chats.iter().take(MOST_CHATS) {
+        let id = match &subscriber.chat {
+            Chat::Id(id) => json!(id),
+            Chat::Name(name) => json!(name),
+        };
+        let call = Call { method: "getChat", parameters: json!({ "chat_id": id }), file: None };
+        match session.api.call(&call) {
+            Answer::Done(_) => good += 1,
+            Answer::Refused(refusal) => findings.failed(
+                format!("chat {}: {}", subscriber.chat, refusal.description),
+                "a person must have written to the bot first; to groups and channels it must be added",
+            ),
+            other => return unanswered(findings, session, "getChat", other),
+        }
+    }
+    if good > 0 {
+        findings.ok(format!("Telegram knows {good} of {} chats", users.chats.len().min(MOST_CHATS)));
+    }
+}
+
+fn ask(findings: &mut Findings, session: &Session, method: &'static str, parameters: Value) -> Option<Value> {
+    match session.api.call(&Call { method, parameters, file: None }) {
+        Answer::Done(value) => return Some(value),
+        other => unanswered(findings, session, method, other),
+    }
+    None
+}
+
+fn unanswered(findings: &mut Findings, session: &Session, method: &str, answer: Answer) {
+    match answer {
+        Answer::Refused(refusal) if matches!(refusal.code, 401 | 404) => {
+            findings.error(format!("Telegram refuses the bot token: {}", refusal.description), TOKEN_HINT);
+        }
+        Answer::Refused(refusal) => {
+            findings.failed(format!("Telegram refuses {method}: {} {}", refusal.code, refusal.description), "");
+        }
+        Answer::Strange(status, text) => findings.failed(
+            format!("something else than the Bot API answers {method}: {status} {text}"),
+            "look at api_url and at the proxy",
+        ),
+        Answer::NotSent(why) | Answer::Unanswered(why) => {
+            findings.failed(format!("cannot reach Telegram: {why}"), &session.hint);
+        }
+        Answer::Done(_) => {}
+    }
+}
+
+/// `<digits>:<letters, digits, _ and ->`
+fn looks_like_a_token(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(id, rest)| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()) && !rest.is_empty() && rest.bytes().all(known)
+    })
+}
+
+/// An address without the user and password that may stand in it.
+pub(super) fn without_login(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let host = rest[..end].rfind('@').map_or(0, |at| at + 1);
+    format!("{scheme}://{}", &rest[host..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_and_addresses() {
+        for (text, good) in
+            [("123:AA-b_9", true), ("123", false), (":x", false), ("123:", false), ("12a:x", false), ("1:x y", false)]
+        {
+            assert_eq!(looks_like_a_token(text), good, "{text}");
+        }
+        for (url, shown) in [
+            ("http://u:p@h:1/x@y", "http://h:1/x@y"),
+            ("https://h", "https://h"),
+            ("socks5://u:p@w@h:1080", "socks5://h:1080"),
+            ("nonsense", "nonsense"),
+        ] {
+            assert_eq!(without_login(url), shown, "{url}");
+        }
+    }
+}

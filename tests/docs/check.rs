@@ -1,0 +1,202 @@
+//! `--check`, `--check=online` and `scripts/doctor`: what they find, how they end, and what they never show.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::harness::*;
+use crate::standin::{self, Fault};
+
+const PROXY_PASSWORD: &str = "hunter2-of-the-proxy";
+const GRAFANA_TOKEN: &str = "glsa_s3cret_grafana_token";
+
+/// What no line may hold.
+const SECRETS: [&str; 4] = [TOKEN, "s3cret", PROXY_PASSWORD, GRAFANA_TOKEN];
+
+fn said(output: &Output, code: i32, words: &[&str]) {
+    assert_eq!(output.code, Some(code), "{}", output.stderr);
+    assert_eq!(output.stdout, "", "the stdout of a unit is a pipe to the next tool");
+    for word in words {
+        assert!(output.stderr.contains(word), "{word:?} in\n{}", output.stderr);
+    }
+    for secret in SECRETS {
+        assert!(!output.stderr.contains(secret), "{secret:?} in\n{}", output.stderr);
+    }
+}
+
+fn check(scratch: &Scratch, tool: &str, word: &str, config: &Value) -> Output {
+    let path = scratch.write("config.json", &config.to_string());
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let mut command = command(tool);
+    command.current_dir(scratch.path(".")).env("HOME", scratch.path(".")).arg(format!("--check{word}"));
+    run(command.arg("-c").arg(path), b"")
+}
+
+#[test]
+fn without_network_everything_that_a_tool_reads_is_looked_at() {
+    let scratch = Scratch::new("check");
+    let users = scratch.write("users.json", r#"{"1": "*", "2": "("}"#);
+    let good = json!({"bot_token": TOKEN, "users_file": users, "outbox": scratch.path("outbox.db"),
+        "apihelper_proxy": format!("socks5://u:{PROXY_PASSWORD}@127.0.0.1:1"), "grafana_url": "http://127.0.0.1:1",
+        "grafana_token": GRAFANA_TOKEN});
+    for (tool, words) in [
+        ("am-recv", &["ok: configuration ", "ok: listening on 127.0.0.1:8080"][..]),
+        ("alert-route", &["warning: chat 2: pattern \"(\" is skipped", "users.json: 2 chats", "ok: template"]),
+        ("tg-send", &["ok: outbox ", "ok: bot token", "ok: proxy socks5://127.0.0.1:1\n"]),
+        ("tg-bot", &["ok: state ", "users.json: 2 chats", "ok: Grafana http://127.0.0.1:1 with a token"]),
+        ("grafana-shot", &["ok: Grafana http://127.0.0.1:1 with a token"]),
+    ] {
+        said(&check(&scratch, tool, "", &good), 0, words);
+    }
+    assert!(!scratch.path("outbox.db").exists(), "a check makes nothing");
+    said(&check(&scratch, "alert-route", "=strict", &good), 2, &["pattern \"(\""]);
+    said(&check(&scratch, "tg-send", "=sometimes", &good), 2, &["there is no --check=sometimes", "hint: say --check"]);
+
+    let with = |key: &str, value: Value| {
+        let mut config = good.clone();
+        config[key] = value;
+        config
+    };
+    let nowhere = scratch.path("none/outbox.db");
+    for (tool, config, words) in [
+        ("tg-send", with("bot_token", json!("None")), &["error: no bot token", "hint: set TELEGRAM_BOT_TOKEN"][..]),
+        ("tg-send", with("apihelper_proxy", json!("ftp://u:hunter2-of-the-proxy@h")), &["error: the proxy's address"]),
+        (
+            "tg-send",
+            with("outbox", json!(nowhere)),
+            &["error: cannot write outbox", "hint: the directory must be there"],
+        ),
+        ("tg-send", with("outbox", json!(users)), &["error: cannot open outbox"]),
+        ("tg-send", with("bot_tokn", json!("x")), &["unknown key \"bot_tokn\""]),
+        ("alert-route", with("template", json!("none")), &["cannot read template none"]),
+        ("alert-route", with("time_zone", json!("Mars")), &["Mars"]),
+        (
+            "tg-bot",
+            with("users_file", json!(scratch.write("bad.json", "[]"))),
+            &["bad.json:1:1", "hint: mend it by hand"],
+        ),
+        ("tg-bot", with("grafana_url", json!("grafana")), &["the address of grafana is not an http"]),
+        ("grafana-shot", with("grafana_ca", json!("none.pem")), &["cannot use the certificates in none.pem"]),
+        ("am-recv", with("webhook_user", json!("u")), &["webhook_user and webhook_password go together"]),
+    ] {
+        said(&check(&scratch, tool, "", &config), 2, words);
+    }
+}
+
+#[test]
+fn what_is_open_to_others_is_said() {
+    let scratch = Scratch::new("open");
+    let path = scratch.write("config.json", &json!({"bot_token": TOKEN}).to_string());
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let output = run(command("am-recv").args(["--check", "-H", "0.0.0.0", "-c"]).arg(&path), b"");
+    said(&output, 0, &["warning: configuration ", "hint: chmod 640", "whoever reaches it can send alerts"]);
+    let output = run(command("am-recv").args(["--check", "--ack"]).arg(&path), b"");
+    said(&output, 2, &["error: cannot listen on", "something that is no socket is there"]);
+}
+
+/// An Alertmanager as far as it is asked, with this configuration.
+fn alertmanager(config: String) -> String {
+    let server = tiny_http::Server::http("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", server.server_addr());
+    let body = json!({"config": {"original": config}, "versionInfo": {"version": "0.25.0"}}).to_string();
+    thread::spawn(move || {
+        for request in server.incoming_requests() {
+            let _ = request.respond(tiny_http::Response::from_string(body.clone()));
+        }
+    });
+    url
+}
+
+#[test]
+fn everybody_out_there_is_asked() {
+    let scratch = Scratch::new("online");
+    scratch.write("users.json", r#"{"1": "*", "-1005": "*"}"#);
+    let sandbox = Sandbox::start(&scratch, &["--strict"]);
+    sandbox.post("/chat", json!({"id": 1}));
+    let (grafana, token) = standin::start(None);
+    let pipeline = Pipeline::start(&scratch, &sandbox);
+    let port: u16 = pipeline.url.trim_end_matches('/').rsplit(':').next().unwrap().parse().unwrap();
+    assert_eq!(post(&pipeline.url, &webhook(&["A"])), 200);
+    let receivers = format!(
+        "route: {{receiver: telegram}}\nreceivers:\n- name: telegram\n  webhook_configs:\n  - send_resolved: true\n    \
+         url: http://127.0.0.1:{port}/\n"
+    );
+    let config = json!({"bot_token": TOKEN, "users_file": "users.json", "outbox": scratch.path("outbox.db"),
+        "api_url": sandbox.api, "grafana_url": grafana.url, "grafana_token": token,
+        "alertmanager_url": alertmanager(receivers)});
+    let path = scratch.write("config.json", &config.to_string());
+    let mut recv = command("am-recv");
+    recv.args(["--check=online", "-p", &port.to_string(), "-c"]).arg(&path);
+    said(&run(&mut recv, b""), 0, &["1 webhooks taken, 0 refused", "Alertmanager sends its webhooks to port"]);
+    let send = check(&scratch, "tg-send", "=online", &config);
+    said(&send, 0, &["ok: outbox ", "Telegram knows the bot as @"]);
+    let bot = check(&scratch, "tg-bot", "=online", &config);
+    said(&bot, 1, &["no webhook is set", "error: chat -1005: Bad Request: chat not found", "knows 1 of 2 chats"]);
+    said(&bot, 1, &["Grafana answers, version", "dashboards", "ok: image renderer 3.12.9"]);
+    let set = format!("{}/bot{TOKEN}/setWebhook", sandbox.api);
+    ureq::post(set).send_json(json!({"url": "https://example.org/s3cret"})).unwrap();
+    said(&check(&scratch, "tg-bot", "=online", &config), 1, &["error: a webhook is set for this bot"]);
+
+    let doctor = doctor(&scratch, &path, port);
+    assert_eq!(doctor.code, Some(1), "{}", doctor.stdout);
+    assert!(doctor.stdout.ends_with("doctor: 2 errors, 1 warnings\n"), "{}", doctor.stdout);
+    for secret in SECRETS {
+        assert!(!doctor.stdout.contains(secret), "{secret:?} in\n{}", doctor.stdout);
+    }
+}
+
+fn doctor(scratch: &Scratch, config: &Path, port: u16) -> Output {
+    let bin = Path::new(binary("am-recv")).parent().unwrap();
+    // The users file of the configuration is relative.
+    let script = std::fs::canonicalize("scripts/doctor").unwrap();
+    let mut doctor = Command::new(script);
+    doctor.env_clear().env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("HOME", scratch.path("."));
+    doctor.current_dir(scratch.path(".")).args(["-p", &port.to_string(), "-c"]).arg(config).stdin(Stdio::null());
+    run(&mut doctor, b"")
+}
+
+#[test]
+fn who_does_not_answer_is_named() {
+    let scratch = Scratch::new("silent");
+    scratch.write("users.json", r#"{"1": "*"}"#);
+    let base = json!({"bot_token": TOKEN, "users_file": "users.json", "outbox": scratch.path("outbox.db"),
+        "api_url": "http://127.0.0.1:1", "alertmanager_url": "http://u:s3cret@127.0.0.1:1"});
+    let with = |pairs: Value| {
+        let mut config = base.clone();
+        config.as_object_mut().unwrap().extend(pairs.as_object().unwrap().clone());
+        config
+    };
+    let proxy = format!("http://u:{PROXY_PASSWORD}@127.0.0.1:1");
+    let (grafana, token) = standin::start(Some(Fault::NoRenderer));
+    let sandbox = Sandbox::start(&scratch, &["--token", "1:other", "--oss"]);
+    for (tool, config, code, words) in [
+        (
+            "am-recv",
+            base.clone(),
+            1,
+            &["am-recv does not answer at 127.0.0.1:8080", "cannot ask Alertmanager at http://127"][..],
+        ),
+        ("tg-send", base.clone(), 1, &["error: cannot reach Telegram", "hint: does this machine need a proxy"]),
+        ("tg-send", with(json!({"apihelper_proxy": proxy})), 1, &["hint: is the proxy http://127.0.0.1:1 up"]),
+        ("tg-send", with(json!({"api_url": grafana.url})), 1, &["something else than the Bot API answers getMe"]),
+        ("tg-send", with(json!({"api_url": sandbox.api})), 2, &["Telegram refuses the bot token", "hint: @BotFather"]),
+        ("grafana-shot", with(json!({"grafana_url": "http://127.0.0.1:1"})), 1, &["is Grafana running"]),
+        (
+            "grafana-shot",
+            with(json!({"grafana_url": grafana.url, "grafana_token": GRAFANA_TOKEN})),
+            1,
+            &["ok: Grafana answers", "error: "],
+        ),
+        (
+            "grafana-shot",
+            with(json!({"grafana_url": grafana.url, "grafana_token": token})),
+            1,
+            &["no image renderer is installed"],
+        ),
+    ] {
+        said(&check(&scratch, tool, "=online", &config), code, words);
+    }
+}

@@ -1,0 +1,16 @@
+//! What is written about the tools is what they do: `--help`, man pages, completions, README, metrics, rules, dashboard;
+//! and `--check` says what is wrong before it matters.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests may panic and speak")]
+
+mod check;
+mod completions;
+mod help;
+mod man;
+mod readme;
+mod standin;
+mod translation;
+mod watching;
+
+#[path = "../harness/mod.rs"]
+mod harness;
