@@ -80,10 +80,10 @@ impl Lanes {
     }
 
     /// Has an update handled when its turn comes; gives it back when too many wait before it.
-    pub fn add(&self, lane: Lane, update: Update) -> Result<(), Update> {
+    pub fn add(&self, lane: Lane, update: Update) -> Option<Update> {
         let mut state = self.inner.state();
         match state.lanes.get_mut(&lane) {
-            Some(waiting) if waiting.len() >= MOST_IN_LANE => return Err(update),
+            Some(waiting) if waiting.len() >= MOST_IN_LANE => return Some(update),
             Some(waiting) => waiting.push_back(update),
             None => {
                 state.lanes.insert(lane, VecDeque::from([update]));
@@ -91,7 +91,7 @@ impl Lanes {
             }
         }
         state.waiting += 1;
-        Ok(())
+        None
     }
 
     /// One update of a lane at a time, so that a lane with many does not keep a thread from the others.
@@ -163,11 +163,11 @@ mod tests {
             handled.send(update.id).unwrap();
         });
         for id in 1..=3 {
-            lanes.add(lane(7, true), update(id)).unwrap();
+            assert!(lanes.add(lane(7, true), update(id)).is_none());
         }
-        lanes.add(lane(7, false), update(4)).unwrap();
+        assert!(lanes.add(lane(7, false), update(4)).is_none());
         assert_eq!(seen.recv_timeout(PATIENCE), Ok(4), "what is quick does not wait for what is slow");
-        lanes.add(lane(8, true), update(5)).unwrap();
+        assert!(lanes.add(lane(8, true), update(5)).is_none());
         assert_eq!(seen.recv_timeout(PATIENCE), Ok(5));
         release.send(()).unwrap();
         let rest: Vec<i64> = (0..3).map(|_| seen.recv_timeout(PATIENCE).unwrap()).collect();
@@ -181,9 +181,9 @@ mod tests {
         let (release, gate) = channel::<()>();
         let gate = Mutex::new(gate);
         let lanes = Lanes::new(move |_| gate.lock().unwrap().recv().unwrap_or(()));
-        let taken = (0..100).filter(|id| lanes.add(lane(7, false), update(*id)).is_ok()).count();
+        let taken = (0..100).filter(|id| lanes.add(lane(7, false), update(*id)).is_none()).count();
         assert!((MOST_IN_LANE..=MOST_IN_LANE + 1).contains(&taken), "{taken}");
-        lanes.add(lane(8, false), update(200)).unwrap();
+        assert!(lanes.add(lane(8, false), update(200)).is_none());
         drop(release);
         lanes.wait(PATIENCE, |state| state.waiting == 0);
         assert_eq!(lanes.waiting(), 0);

@@ -134,6 +134,7 @@ pub fn run(mut conversation: Conversation, options: &Options, api: &Api, stop: &
     };
     crate::notice!("answering as @{}", conversation.me.username);
     crate::notify::status(&format!("answering as @{}", conversation.me.username));
+    crate::notify::status(&format!("answering as @{}", conversation.me.username));
     if options.delete_webhook {
         let answer = api.call(&Call { method: "deleteWebhook", parameters: json!({}), file: None });
         log::info!("deleteWebhook: {answer:?}");
@@ -238,7 +239,7 @@ fn wait_for_stop(store: Arc<Store>, stop: Arc<Stop>, ended: Sender<Ended>) {
 /// Has an update handled when its turn comes. Of a chat that has too many the last ones are left out.
 fn take(conversation: &Conversation, lanes: &Lanes, events: &Sender<outgoing::Event>, update: Update) {
     let left_out = match conversation.lane(&update) {
-        Some(lane) => lanes.add(lane, update).err().map(|update| conversation.too_many(&update).of(update.id)),
+        Some(lane) => lanes.add(lane, update).map(|update| conversation.too_many(&update).of(update.id)),
         None => Some(Effects::default().of(update.id)),
     };
     if let Some((id, effects)) = left_out {

@@ -12,12 +12,12 @@ use super::{Metrics, explain, route_webhook};
 use crate::alert::{Malformed, Webhook};
 use crate::disk::{Draft, target};
 use crate::line::Digest;
-use crate::{notice, notify};
 use crate::record::{Chat, Record};
 use crate::seen::{Seen, read_json};
 use crate::text::Words;
 use crate::users::{Refresh, UsersFile};
 use crate::watchdog::{Rule, Watchdogs};
+use crate::{notice, notify};
 
 /// What is seen is written down no more often.
 const SAVE_EVERY: Duration = Duration::from_secs(3);

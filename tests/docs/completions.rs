@@ -62,7 +62,7 @@ fn zsh(tool: &str, options: &[Choice]) -> String {
         let (sign, action) = match value(option) {
             Value::None => ("", String::new()),
             Value::File => ("=", ":file:_files".to_owned()),
-            Value::Other(what) => ("=", format!(":{}: ", what.replace('\'', "").replace(':', ""))),
+            Value::Other(what) => ("=", format!(":{}: ", what.replace(['\'', ':'], ""))),
             Value::Scope => ("=-", "::how far:(strict online)".to_owned()),
         };
         let many = if option.repeats() { "*" } else { "" };

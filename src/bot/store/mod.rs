@@ -4,16 +4,19 @@
 //! effects come, calls among them. A call is in `calls` until it was answered. Handled updates keep their number for two
 //! days, longer than Telegram repeats them, so that none has an effect twice.
 
+mod writing;
+
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
-use super::effects::{Change, Effects, METHODS, Outgoing, Request};
+use super::effects::{Effects, METHODS, Outgoing, Request};
 use super::update::{Person, Room, Update};
 use crate::delivery::now;
+use writing::apply;
 
 /// Errors are SQLite's.
 pub type Result<T> = rusqlite::Result<T>;
@@ -371,199 +374,5 @@ fn request(row: &rusqlite::Row<'_>) -> Result<Request> {
     Ok(Request { room, title: row.get(2)?, language: row.get(3)?, denied: row.get(4)? })
 }
 
-fn apply(tx: &Transaction<'_>, effects: &Effects) -> Result<Vec<Queued>> {
-    for change in &effects.changes {
-        change_one(tx, change)?;
-    }
-    let mut queued = Vec::with_capacity(effects.calls.len());
-    for call in &effects.calls {
-        if let Some(slot) = &call.slot {
-            // One that was begun may be with Telegram already.
-            tx.prepare_cached("DELETE FROM calls WHERE chat = ? AND slot = ? AND tries = 0")?
-                .execute(params![call.chat, slot])?;
-        }
-        tx.prepare_cached(
-            "INSERT INTO calls (at, chat, method, parameters, slot, request, picture) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            now(),
-            call.chat,
-            call.method,
-            call.parameters.to_string(),
-            call.slot,
-            call.request,
-            call.picture
-        ])?;
-        queued.push(Queued { id: tx.last_insert_rowid(), tries: 0, call: call.clone() });
-    }
-    Ok(queued)
-}
-
-fn change_one(tx: &Transaction<'_>, change: &Change) -> Result<()> {
-    match change {
-        Change::Place(room, place) => {
-            let [chat, thread] = key(*room);
-            tx.prepare_cached("INSERT OR REPLACE INTO places (chat, thread, at, place) VALUES (?, ?, ?, ?)")?
-                .execute(params![chat, thread, now(), place.to_string()])?;
-        }
-        Change::Picture { id, room, shown, language } => {
-            let [chat, thread] = key(*room);
-            tx.prepare_cached(
-                "INSERT OR REPLACE INTO pictures (id, at, chat, thread, shown, language) VALUES (?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![id, now(), chat, thread, shown.to_string(), language])?;
-        }
-        Change::Requested(request) => {
-            let [chat, thread] = key(request.room);
-            tx.execute(
-                "INSERT OR REPLACE INTO requests (chat, thread, at, title, language, denied) VALUES (?, ?, ?, ?, ?, 0)",
-                params![chat, thread, now(), request.title, request.language],
-            )?;
-        }
-        Change::Decided { chat, approved: true } => {
-            tx.execute("DELETE FROM requests WHERE chat = ?", [chat])?;
-            decided(tx, *chat)?;
-        }
-        Change::Decided { chat, approved: false } => {
-            tx.execute("UPDATE requests SET denied = 1 WHERE chat = ?", [chat])?;
-            decided(tx, *chat)?;
-        }
-        Change::Seen(person) => {
-            tx.prepare_cached(
-                "INSERT OR REPLACE INTO people (id, at, name, username, language) VALUES (?, ?, ?, ?, ?)",
-            )?
-            .execute(params![person.id, now(), person.name, person.username, person.language])?;
-        }
-        Change::Paired => {
-            tx.execute("DELETE FROM meta WHERE key = 'pairing'", [])?;
-        }
-        Change::Silence(chat) => {
-            tx.execute("DELETE FROM calls WHERE chat = ?", [chat])?;
-        }
-        Change::Migrated { old, new } => {
-            for table in ["calls", "places", "pictures", "requests"] {
-                tx.execute(&format!("UPDATE OR REPLACE {table} SET chat = ? WHERE chat = ?"), [new, old])?;
-            }
-            tx.execute(
-                "UPDATE calls SET parameters = json_set(parameters, '$.chat_id', chat) WHERE chat = ?
-                 AND json_extract(parameters, '$.chat_id') NOT NULL",
-                [new],
-            )?;
-        }
-        Change::Forgotten(chat) => {
-            for table in ["places", "pictures", "requests"] {
-                tx.execute(&format!("DELETE FROM {table} WHERE chat = ?"), [chat])?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Nobody needs to be asked any more.
-fn decided(tx: &Transaction<'_>, chat: i64) -> Result<()> {
-    tx.execute("DELETE FROM asked WHERE request = ?", [chat])?;
-    tx.execute("DELETE FROM calls WHERE request = ? AND tries = 0", [chat])?;
-    Ok(())
-}
-
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::super::effects::Reply;
-    use super::super::update::Event;
-    use super::*;
-
-    fn store() -> Store {
-        let db = Connection::open_in_memory().unwrap();
-        db.execute_batch(SCHEMA).unwrap();
-        Store { db: Mutex::new(db) }
-    }
-
-    fn update(id: i64) -> Update {
-        Update { id, event: Event::Nothing }
-    }
-
-    fn said(chat: i64, text: &str) -> Effects {
-        let mut effects = Effects::default();
-        effects.say(Reply::new(Room { chat, thread: None }, text.to_owned()).keys(&[]));
-        effects
-    }
-
-    #[test]
-    fn an_update_has_an_effect_once() {
-        let store = store();
-        assert_eq!(store.offset().unwrap(), None);
-        assert_eq!(store.accept(vec![update(5), update(6)], 7).unwrap().len(), 2);
-        assert_eq!(store.accept(vec![update(6), update(7)], 8).unwrap(), [update(7)]);
-        assert_eq!(store.offset().unwrap(), Some(8));
-        assert_eq!(store.finish(5, &said(1, "a")).unwrap().len(), 1);
-        assert_eq!(store.finish(5, &said(1, "b")).unwrap().len(), 0);
-        assert_eq!(store.open_updates().unwrap(), [update(6), update(7)]);
-        assert!(store.accept(vec![update(5)], 8).unwrap().is_empty(), "handled ones are remembered");
-    }
-
-    #[test]
-    fn a_later_screen_takes_the_place_of_one_that_waits() {
-        let store = store();
-        let first = store.apply(&said(1, "first")).unwrap();
-        store.apply(&said(2, "of another chat")).unwrap();
-        store.apply(&said(1, "second")).unwrap();
-        let texts = |store: &Store| -> Vec<String> {
-            let calls = store.calls().unwrap();
-            calls.iter().map(|queued| queued.call.parameters["text"].as_str().unwrap().to_owned()).collect()
-        };
-        assert_eq!(texts(&store), ["of another chat", "second"]);
-        store.sending(store.calls().unwrap()[1].id).unwrap();
-        store.apply(&said(1, "third")).unwrap();
-        assert_eq!(texts(&store), ["of another chat", "second", "third"], "one that was begun stays");
-        store.sent(&first[0], None).unwrap();
-    }
-
-    #[test]
-    fn a_group_that_moves_takes_everything_along() {
-        let store = store();
-        let room = Room { chat: -5, thread: None };
-        let mut effects = said(-5, "hello");
-        effects.changes = vec![
-            Change::Place(room, json!({"page": 1})),
-            Change::Picture { id: 3, room, shown: json!({"uid": "x"}), language: "en".into() },
-        ];
-        store.apply(&effects).unwrap();
-        store
-            .apply(&Effects { changes: vec![Change::Migrated { old: -5, new: -1009 }], ..Effects::default() })
-            .unwrap();
-        let call = &store.calls().unwrap()[0].call;
-        assert_eq!((call.chat, &call.parameters["chat_id"]), (-1009, &json!(-1009)));
-        assert_eq!(store.place(Room { chat: -1009, thread: None }).unwrap(), Some(json!({"page": 1})));
-        assert_eq!(store.picture(3).unwrap().unwrap().room.chat, -1009);
-        assert_eq!(store.last_picture().unwrap(), 3);
-    }
-
-    #[test]
-    fn requests_and_the_messages_that_put_them() {
-        let store = store();
-        let room = Room { chat: 7, thread: None };
-        let request = Request { room, title: "Ann".into(), language: "ru".into(), denied: false };
-        let mut effects = Effects { changes: vec![Change::Requested(request.clone())], ..Effects::default() };
-        effects.say(Reply::new(Room { chat: 1, thread: None }, "let Ann in?".into()).request(7));
-        let queued = store.apply(&effects).unwrap();
-        store.sent(&queued[0], Some(55)).unwrap();
-        assert_eq!((store.request(7).unwrap(), store.asked(7).unwrap()), (Some(request), vec![(1, 55)]));
-        let decided = |approved| Effects { changes: vec![Change::Decided { chat: 7, approved }], ..Effects::default() };
-        store.apply(&decided(false)).unwrap();
-        assert!(store.request(7).unwrap().unwrap().denied);
-        assert_eq!(store.open_requests().unwrap(), 0);
-        store.apply(&decided(true)).unwrap();
-        assert_eq!(store.request(7).unwrap(), None);
-    }
-
-    #[test]
-    fn the_code_is_the_same_until_it_was_used() {
-        let store = store();
-        assert_eq!(store.pairing_code("a").unwrap(), "a");
-        assert_eq!(store.pairing_code("b").unwrap(), "a");
-        store.apply(&Effects { changes: vec![Change::Paired], ..Effects::default() }).unwrap();
-        assert_eq!(store.pairing_code("c").unwrap(), "c");
-    }
-}
+mod tests;

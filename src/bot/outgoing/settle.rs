@@ -1,0 +1,182 @@
+//! What the answer to a call means for it, for its chat, and for all others.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::{House, LONGEST_OUTAGE, MOST_SERVER_ERRORS, MOST_TRIES, OUTAGE, Queue, Stage, say_instead};
+use crate::markup;
+use crate::record::Chat;
+use crate::telegram::Answer;
+use crate::verdict::{Change, Verdict, verdict};
+
+impl<H: House> Queue<H> {
+    pub(super) fn answered(&mut self, id: i64, answer: &Answer) {
+        let now = Instant::now();
+        let verdict = verdict(answer);
+        self.metrics.answered(&verdict);
+        let paced = self.under_way.remove(&id).flatten();
+        if let Some(chat) = paced {
+            self.pacing.end(&Chat::Id(chat), !matches!(verdict, Verdict::Later(_)), now);
+        }
+        let Some(waiting) = self.calls.get_mut(&id) else { return };
+        waiting.stage = Stage::Ready;
+        let free = paced.is_none();
+        let chat = waiting.queued.call.chat;
+        if !matches!(verdict, Verdict::Later(_)) {
+            self.outage = OUTAGE;
+        }
+        match verdict {
+            Verdict::Told { message_id, .. } => self.over(id, message_id),
+            Verdict::Flood(time) => {
+                log::warn!("Telegram asks for {} s of silence in chat {chat}", time.as_secs());
+                self.pacing.flood(&Chat::Id(chat), time, now);
+                self.again(id);
+            }
+            Verdict::Later(why) => {
+                log::warn!("cannot reach Telegram: {why}; trying again in {} s", self.outage.as_secs());
+                self.pacing.freeze_all(now + self.outage);
+                self.outage = (self.outage * 2).min(LONGEST_OUTAGE);
+                self.again(id);
+            }
+            _ if free => self.over(id, None),
+            Verdict::Unsure(why) => {
+                if self.calls.get(&id).is_some_and(|waiting| waiting.queued.tries < MOST_TRIES) {
+                    self.pacing.freeze(&Chat::Id(chat), now + OUTAGE);
+                } else {
+                    self.dropped(id, &why);
+                }
+            }
+            Verdict::ServerError(why) => self.server_error(id, &why, now),
+            Verdict::Moved(new) => self.moved(chat, new),
+            Verdict::Gone(why) => self.gone(chat, &why),
+            Verdict::Change(change, why) => self.change(id, change, &why),
+            Verdict::Never(why) if cannot_edit(&why) => self.send_anew(id),
+            Verdict::NoChat(why) | Verdict::Never(why) => self.dropped(id, &why),
+            Verdict::Stop(why) if why.contains("method not found") => self.dropped(id, &why),
+            Verdict::Stop(why) => self.refused = Some(why),
+        }
+    }
+
+    fn over(&mut self, id: i64, message: Option<i64>) {
+        if let Some(waiting) = self.calls.get(&id) {
+            self.store.surely(|store| store.sent(&waiting.queued, message));
+        }
+        self.remove(id);
+    }
+
+    fn dropped(&mut self, id: i64, why: &str) {
+        if let Some(waiting) = self.calls.get(&id) {
+            let call = &waiting.queued.call;
+            log::error!("cannot say something to chat {}: {}: {why}", call.chat, call.method);
+        }
+        self.over(id, None)
+    }
+
+    /// It was not delivered and is to be made again.
+    fn again(&mut self, id: i64) {
+        if let Some(waiting) = self.calls.get_mut(&id) {
+            waiting.queued.tries = waiting.queued.tries.saturating_sub(1);
+            self.store.surely(|store| store.not_sent(id));
+        }
+    }
+
+    fn server_error(&mut self, id: i64, why: &str, now: Instant) {
+        let Some(waiting) = self.calls.get_mut(&id) else { return };
+        waiting.server_errors += 1;
+        if waiting.server_errors >= MOST_SERVER_ERRORS {
+            return self.dropped(id, why);
+        }
+        let pause = OUTAGE * 2_u32.pow(waiting.server_errors);
+        self.pacing.freeze(&Chat::Id(waiting.queued.call.chat), now + pause);
+        self.again(id)
+    }
+
+    fn moved(&mut self, old: i64, new: i64) {
+        let (store, house) = (self.store.clone(), self.house.clone());
+        house.moved(old, new);
+        self.pacing.rename(&Chat::Id(old), &Chat::Id(new));
+        let ids = self.chats.remove(&old).unwrap_or_default();
+        for id in &ids {
+            if let Some(waiting) = self.calls.get_mut(id) {
+                waiting.queued.call.chat = new;
+                waiting.queued.call.parameters["chat_id"] = new.into();
+                waiting.queued.tries = 0;
+                store.surely(|store| store.rewrite(&waiting.queued));
+            }
+        }
+        self.chats.entry(new).or_default().extend(ids);
+    }
+
+    fn gone(&mut self, chat: i64, why: &str) {
+        log::info!("chat {chat} lets the bot in no more: {why}");
+        self.house.gone(chat, why);
+        for id in self.chats.remove(&chat).unwrap_or_default() {
+            // What is under way comes back to nobody.
+            self.calls.remove(&id);
+        }
+    }
+
+    /// Makes of a refused call one that may be taken.
+    fn change(&mut self, id: i64, change: Change, why: &str) {
+        let Some(waiting) = self.calls.get_mut(&id) else { return };
+        let call = &mut waiting.queued.call;
+        let Some(parameters) = call.parameters.as_object_mut() else { return self.dropped(id, why) };
+        let changed = match change {
+            Change::Plain => {
+                for name in ["text", "caption"] {
+                    if let Some(Value::String(text)) = parameters.get_mut(name) {
+                        *text = markup::plain(text);
+                    }
+                }
+                parameters.remove("parse_mode").is_some()
+            }
+            Change::NoThread => parameters.remove("message_thread_id").is_some(),
+            Change::NoReply => parameters.remove("reply_parameters").is_some(),
+            Change::NoButtons => parameters.remove("reply_markup").is_some(),
+            _ => false,
+        };
+        if !changed && call.picture.take().is_some() {
+            log::error!("chat {} does not take a picture: {why}", call.chat);
+            call.parameters = say_instead(call, self.house.refused(call, why));
+            call.method = "sendMessage";
+            waiting.file = None;
+            waiting.queued.tries = 0;
+            return self.store.surely(|store| store.rewrite(&waiting.queued));
+        }
+        if !changed {
+            return self.dropped(id, why);
+        }
+        log::warn!("a message to chat {} is sent otherwise: {why}", call.chat);
+        waiting.queued.tries = 0;
+        // A picture's parameters are made anew with the picture.
+        let is_whole = waiting.queued.call.picture.is_none();
+        self.store.surely(|store| if is_whole { store.rewrite(&waiting.queued) } else { store.not_sent(id) });
+    }
+
+    /// The message that was to be changed is gone: the picture comes as a new one.
+    fn send_anew(&mut self, id: i64) {
+        let Some(waiting) = self.calls.get_mut(&id) else { return };
+        let call = &mut waiting.queued.call;
+        if call.method != "editMessageMedia" {
+            return self.dropped(id, "the message to be changed is gone");
+        }
+        call.method = "sendPhoto";
+        if let Some(parameters) = call.parameters.as_object_mut() {
+            parameters.remove("message_id");
+            for name in ["caption", "parse_mode"] {
+                let value = parameters.get("media").and_then(|media| media.get(name)).cloned();
+                if let Some(value) = value {
+                    parameters.insert(name.to_owned(), value);
+                }
+            }
+            parameters.remove("media");
+        }
+        waiting.queued.tries = 0;
+        self.store.surely(|store| store.rewrite(&waiting.queued));
+    }
+}
+
+fn cannot_edit(why: &str) -> bool {
+    ["message to edit not found", "message can't be edited", "MESSAGE_ID_INVALID"].iter().any(|text| why.contains(text))
+}

@@ -1,0 +1,98 @@
+//! What the bot remembers, and that it forgets nothing too early.
+
+use serde_json::json;
+
+use super::super::effects::{Change, Reply};
+use super::super::update::Event;
+use super::*;
+
+fn store() -> Store {
+    let db = Connection::open_in_memory().unwrap();
+    db.execute_batch(SCHEMA).unwrap();
+    Store { db: Mutex::new(db) }
+}
+
+fn update(id: i64) -> Update {
+    Update { id, event: Event::Nothing }
+}
+
+fn said(chat: i64, text: &str) -> Effects {
+    let mut effects = Effects::default();
+    effects.say(Reply::new(Room { chat, thread: None }, text.to_owned()).keys(&[]));
+    effects
+}
+
+#[test]
+fn an_update_has_an_effect_once() {
+    let store = store();
+    assert_eq!(store.offset().unwrap(), None);
+    assert_eq!(store.accept(vec![update(5), update(6)], 7).unwrap().len(), 2);
+    assert_eq!(store.accept(vec![update(6), update(7)], 8).unwrap(), [update(7)]);
+    assert_eq!(store.offset().unwrap(), Some(8));
+    assert_eq!(store.finish(5, &said(1, "a")).unwrap().len(), 1);
+    assert_eq!(store.finish(5, &said(1, "b")).unwrap().len(), 0);
+    assert_eq!(store.open_updates().unwrap(), [update(6), update(7)]);
+    assert!(store.accept(vec![update(5)], 8).unwrap().is_empty(), "handled ones are remembered");
+}
+
+#[test]
+fn a_later_screen_takes_the_place_of_one_that_waits() {
+    let store = store();
+    let first = store.apply(&said(1, "first")).unwrap();
+    store.apply(&said(2, "of another chat")).unwrap();
+    store.apply(&said(1, "second")).unwrap();
+    let texts = |store: &Store| -> Vec<String> {
+        let calls = store.calls().unwrap();
+        calls.iter().map(|queued| queued.call.parameters["text"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(texts(&store), ["of another chat", "second"]);
+    store.sending(store.calls().unwrap()[1].id).unwrap();
+    store.apply(&said(1, "third")).unwrap();
+    assert_eq!(texts(&store), ["of another chat", "second", "third"], "one that was begun stays");
+    store.sent(&first[0], None).unwrap();
+}
+
+#[test]
+fn a_group_that_moves_takes_everything_along() {
+    let store = store();
+    let room = Room { chat: -5, thread: None };
+    let mut effects = said(-5, "hello");
+    effects.changes = vec![
+        Change::Place(room, json!({"page": 1})),
+        Change::Picture { id: 3, room, shown: json!({"uid": "x"}), language: "en".into() },
+    ];
+    store.apply(&effects).unwrap();
+    store.apply(&Effects { changes: vec![Change::Migrated { old: -5, new: -1009 }], ..Effects::default() }).unwrap();
+    let call = &store.calls().unwrap()[0].call;
+    assert_eq!((call.chat, &call.parameters["chat_id"]), (-1009, &json!(-1009)));
+    assert_eq!(store.place(Room { chat: -1009, thread: None }).unwrap(), Some(json!({"page": 1})));
+    assert_eq!(store.picture(3).unwrap().unwrap().room.chat, -1009);
+    assert_eq!(store.last_picture().unwrap(), 3);
+}
+
+#[test]
+fn requests_and_the_messages_that_put_them() {
+    let store = store();
+    let room = Room { chat: 7, thread: None };
+    let request = Request { room, title: "Ann".into(), language: "ru".into(), denied: false };
+    let mut effects = Effects { changes: vec![Change::Requested(request.clone())], ..Effects::default() };
+    effects.say(Reply::new(Room { chat: 1, thread: None }, "let Ann in?".into()).request(7));
+    let queued = store.apply(&effects).unwrap();
+    store.sent(&queued[0], Some(55)).unwrap();
+    assert_eq!((store.request(7).unwrap(), store.asked(7).unwrap()), (Some(request), vec![(1, 55)]));
+    let decided = |approved| Effects { changes: vec![Change::Decided { chat: 7, approved }], ..Effects::default() };
+    store.apply(&decided(false)).unwrap();
+    assert!(store.request(7).unwrap().unwrap().denied);
+    assert_eq!(store.open_requests().unwrap(), 0);
+    store.apply(&decided(true)).unwrap();
+    assert_eq!(store.request(7).unwrap(), None);
+}
+
+#[test]
+fn the_code_is_the_same_until_it_was_used() {
+    let store = store();
+    assert_eq!(store.pairing_code("a").unwrap(), "a");
+    assert_eq!(store.pairing_code("b").unwrap(), "a");
+    store.apply(&Effects { changes: vec![Change::Paired], ..Effects::default() }).unwrap();
+    assert_eq!(store.pairing_code("c").unwrap(), "c");
+}
