@@ -1,6 +1,6 @@
 //! Lines of webhooks in, records for chats out.
 
-use std::io::{self, StdoutLock, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -164,17 +164,18 @@ fn lock(station: &Mutex<Station>) -> MutexGuard<'_, Station> {
 fn pass_time(station: &Mutex<Station>, every: Duration) {
     let mut is_warned = false;
     loop {
-        // While the next stage takes nothing, no line is read, and nobody's silence is counted.
-        let stdout = io::stdout().lock();
-        let mut held = lock(station);
-        let text = held.tick(Timestamp::now());
-        if !text.is_empty()
-            && let Err(err) = write_to(stdout, text.as_bytes())
-        {
-            log::error!("cannot write to stdout: {err}");
-        }
-        let save = held.save(false);
-        drop(held);
+        let save = {
+            // While the next stage takes nothing, no line is read, and nobody's silence is counted.
+            let mut stdout = io::stdout().lock();
+            let mut station = lock(station);
+            let text = station.tick(Timestamp::now());
+            if !text.is_empty()
+                && let Err(err) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+            {
+                log::error!("cannot write to stdout: {err}");
+            }
+            station.save(false)
+        };
         // A disk that hangs holds up nobody.
         if let Some(save) = save {
             match save.write() {
@@ -192,10 +193,7 @@ fn pass_time(station: &Mutex<Station>, every: Duration) {
 
 /// Whole lines at a time: two threads write.
 fn write(lines: &[u8]) -> io::Result<()> {
-    write_to(io::stdout().lock(), lines)
-}
-
-fn write_to(mut stdout: StdoutLock<'_>, lines: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
     stdout.write_all(lines).and_then(|()| stdout.flush())
 }
 

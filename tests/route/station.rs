@@ -96,6 +96,21 @@ fn what_was_seen_is_written_while_nothing_comes_and_read_again() {
     assert_eq!(route.process.log(), "");
 }
 
+/// The second thread once kept stdout locked while it slept, and lines that came one at a time took a second each.
+#[test]
+fn lines_do_not_wait_for_the_thread_that_sees_time_pass() {
+    let scratch = Scratch::new("route-turns");
+    scratch.write("users.json", r#"{"1": "*"}"#);
+    let path = scratch.path("seen.json");
+    let mut route = Route::start(&scratch, &["--seen", path.to_str().unwrap(), "--watchdog", "Watchdog=1h"]);
+    let start = std::time::Instant::now();
+    for n in 0..200 {
+        assert!(start.elapsed() < PATIENCE, "only {n} lines");
+        route.feed(&webhook(&[&format!("A{n}x")]));
+        route.tells(&format!("summary of A{n}x"));
+    }
+}
+
 #[test]
 fn the_end_of_the_input_leaves_what_was_seen() {
     let scratch = Scratch::new("seen-end");
