@@ -123,7 +123,7 @@ pub(super) enum Part {
 impl Part {
     fn read(json: &str) -> Self {
         if let Ok(pattern) = serde_json::from_str::<String>(json) {
-            return Part::Topic(Members(vec![("match".to_owned(), quoted(&pattern))]));
+            return Part::Topic(Members(vec![("match".to_owned(), format!("[{}]", quoted(&pattern)))]));
         }
         serde_json::from_str(json).map_or_else(|_| Part::Odd(json.to_owned()), Part::Topic)
     }

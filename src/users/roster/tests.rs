@@ -24,7 +24,7 @@ fn a_pattern_is_a_string_where_a_string_says_it_all() {
         ("\"old\"", Some(1), "\"a b\""),
         ("{}", Some(7), r#"{"thread": 7, "match": ["a b"]}"#),
         (r#"{"thread": 7, "role": "admin"}"#, Some(7), r#"{"thread": 7, "role": "admin", "match": ["a b"]}"#),
-        ("\"old\"", Some(7), r#"[{"match": "old"}, {"thread": 7, "match": ["a b"]}]"#),
+        ("\"old\"", Some(7), r#"[{"match": ["old"]}, {"thread": 7, "match": ["a b"]}]"#),
         (r#"[{"match": "x"}, 7]"#, Some(7), r#"[{"match": "x"}, 7, {"thread": 7, "match": ["a b"]}]"#),
         (r#"[{"match": "x", "thread": "7"}]"#, Some(7), r#"{"match": ["a b"], "thread": "7"}"#),
     ] {
