@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 /// A new file: for its owner to change, for its group to read, as far as the umask lets.
 const NEW_MODE: u32 = 0o640;
 
@@ -117,6 +119,54 @@ impl Draft {
     /// Puts it in place, in one step, and makes that durable.
     pub fn place(self) -> io::Result<()> {
         fs::rename(&self.draft, &self.path)?;
+        self.sync_folder()
+    }
+
+    /// Puts it in place of the file that was `seen` there, in one step, and makes that durable. False, with the file as
+    /// it was, if somebody has changed it meanwhile. Where the file system cannot exchange two files there is a moment in
+    /// which somebody's change could be overwritten.
+    pub fn replace(self, seen: Option<Stamp>) -> io::Result<bool> {
+        let Some(seen) = seen else { return self.place_anew() };
+        if Stamp::at(&self.path) != Some(seen) {
+            return Ok(false);
+        }
+        let ours = Stamp::at(&self.draft);
+        match self.exchange() {
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => return self.place().map(|()| true),
+            done => done?,
+        }
+        // What stood there is beside it now. Nobody else touches that, so now it can be looked at in peace.
+        let is_same = Stamp::at(&self.draft) == Some(seen);
+        if !is_same {
+            self.exchange()?;
+            if Stamp::at(&self.draft) != ours {
+                // Somebody was faster once more: theirs is the newest.
+                self.exchange()?;
+            }
+        }
+        self.sync_folder()?;
+        Ok(is_same)
+    }
+
+    fn exchange(&self) -> Result<(), rustix::io::Errno> {
+        self.rename(RenameFlags::EXCHANGE)
+    }
+
+    /// Where no file was; false if there is one now.
+    fn place_anew(self) -> io::Result<bool> {
+        match self.rename(RenameFlags::NOREPLACE) {
+            Ok(()) => self.sync_folder().map(|()| true),
+            Err(rustix::io::Errno::EXIST) => Ok(false),
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => self.place().map(|()| true),
+            Err(err) => Err(err.into()),
+        }
+    }
+
+    fn rename(&self, flags: RenameFlags) -> Result<(), rustix::io::Errno> {
+        renameat_with(CWD, &self.draft, CWD, &self.path, flags)
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
@@ -165,6 +215,29 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o604);
         drop(Draft::write(&path, b"three").unwrap());
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn only_what_was_seen_is_replaced() {
+        let folder = folder("seen");
+        let path = folder.join("file");
+        assert!(Draft::write(&path, b"one").unwrap().replace(None).unwrap());
+        let late = Draft::write(&path, b"late").unwrap();
+        assert!(!late.replace(None).unwrap(), "there is one by now");
+        let seen = Stamp::at(&path);
+        let draft = Draft::write(&path, b"two").unwrap();
+        fs::write(folder.join("editor"), b"by hand").unwrap();
+        fs::rename(folder.join("editor"), &path).unwrap();
+        // As if the editor had come between the look and the exchange.
+        draft.exchange().unwrap();
+        assert_eq!(fs::read(&draft.draft).unwrap(), b"by hand");
+        draft.exchange().unwrap();
+        assert!(!draft.replace(seen).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"by hand");
+        assert!(Draft::write(&path, b"three").unwrap().replace(Stamp::at(&path)).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"three");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no litter");
         fs::remove_dir_all(&folder).unwrap();
     }
 

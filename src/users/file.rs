@@ -42,9 +42,7 @@ pub fn edit<T>(path: &Path, mut change: impl FnMut(&mut Roster) -> T) -> Result<
             return Ok(result);
         }
         let draft = Draft::write(path, roster.to_text().as_bytes()).map_err(cannot)?;
-        // As late as can be: writing to disk is what takes time.
-        if Stamp::at(path) == stamp {
-            draft.place().map_err(cannot)?;
+        if draft.replace(stamp).map_err(cannot)? {
             return Ok(result);
         }
     }

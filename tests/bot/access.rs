@@ -6,7 +6,7 @@ use crate::harness::until;
 use crate::world::{ADMIN, World, has, text_of};
 
 fn code(world: &World) -> String {
-    let log = world.log();
+    let log = until("the code", || Some(world.log()).filter(|log| log.contains("\"/start ")));
     let after = log.split("\"/start ").nth(1).unwrap_or_else(|| panic!("a code in {log}"));
     after.split('"').next().unwrap().to_owned()
 }
@@ -107,7 +107,7 @@ fn open_lets_everybody_in_and_a_list_those_on_it() {
     has(&world.asked(ADMIN, "/regexp cpu"), &["✅"]);
     assert_eq!(world.scratch.read("users.json"), "{\n  \"1\": \"cpu\"\n}\n", "the form of the Python original");
     assert!(!world.log().contains("/start "), "nobody has to pair: {}", world.log());
-    world.kill();
+    world.end();
 
     let mut world = world.set("access", json!([2, "-1001"])).set("admins", json!([9]));
     for (id, name) in [(2, "Ann"), (9, "Root")] {

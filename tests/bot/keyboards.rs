@@ -134,11 +134,11 @@ fn where_somebody_is_survives_a_kill() {
     let mut world = World::new("survives", USERS).grafana(&standin);
     world.start();
     world.ask(ADMIN, "Web shop");
-    world.kill();
+    world.end();
     world.start();
     let picture = world.tap(ADMIN, "Orders");
     has(&asked_for(&world, &picture), &["web-shop", "panelId=3"]);
-    world.kill();
+    world.end();
     world.start();
     let update = world.press(ADMIN, &picture, "7d", ADMIN);
     world.settled(update);
@@ -211,7 +211,7 @@ fn grafana_that_fails_is_named_and_the_rest_goes_on() {
     let said = world.asked(ADMIN, "Orders");
     has(&said, &["⚠️ No picture of Orders", "renderer"]);
     assert!(!said.contains("glsa_") && !world.log().contains("glsa_"));
-    world.kill();
+    world.end();
 
     let mut world = world.set("grafana_url", json!("http://127.0.0.1:9"));
     world.start();
@@ -219,7 +219,7 @@ fn grafana_that_fails_is_named_and_the_rest_goes_on() {
     has(&world.asked(ADMIN, "/dashboards"), &["⚠️ Grafana: "]);
     has(&world.asked(ADMIN, "Web shop"), &["⚠️ Grafana: "]);
     has(&world.asked(ADMIN, "/regexp mem"), &["✅"]);
-    world.kill();
+    world.end();
 
     let mut world = world.set("grafana_url", json!("None"));
     world.start();

@@ -73,6 +73,17 @@ impl World {
         self.bot.as_mut().unwrap()
     }
 
+    /// Ends the bot when everything is said: one that is killed before it knows an answer says it once more.
+    pub fn end(&mut self) {
+        until("everything to be said", || {
+            let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+            let db = rusqlite::Connection::open_with_flags(self.scratch.path("bot.db"), flags).ok()?;
+            let waiting = db.query_row("SELECT count(*) FROM calls", [], |row| row.get::<_, i64>(0)).ok()?;
+            (waiting == 0).then_some(())
+        });
+        self.kill();
+    }
+
     /// kill -9
     pub fn kill(&mut self) {
         self.bot().kill();
