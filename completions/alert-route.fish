@@ -4,7 +4,7 @@ complete -c alert-route -s t -l template -r -F -d 'Jinja template of an alert\'s
 complete -c alert-route -l ack -d 'end the records of each line with an ack record, for am-recv and tg-send that were given --ack SOCKET'
 complete -c alert-route -l seen -r -F -d 'keep the alerts seen lately there, for tg-bot'
 complete -c alert-route -l watchdog -x -d 'tell the administrators when the alert NAME, which must always fire, has not come for TIME (10m)'
-complete -c alert-route -l metrics -x -d 'serve /metrics there, e.g. 127.0.0.1:9094'
+complete -c alert-route -l metrics -x -d 'serve /metrics there, e.g. 127.0.0.1:9097'
 complete -c alert-route -l check -f -a 'strict online' -d 'look at users file and template, say what is wrong, end'
 complete -c alert-route -l explain -d 'do not write records: say who gets what, and why'
 complete -c alert-route -s c -l config -r -F -d 'configuration (JSON)'
