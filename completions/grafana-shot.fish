@@ -16,7 +16,7 @@ complete -c grafana-shot -s n -l dry-run -d 'find everything, then print the URL
 complete -c grafana-shot -l list -d 'uid, folder, title of all dashboards'
 complete -c grafana-shot -l json -d 'a JSON object a line instead of tabs'
 complete -c grafana-shot -l timeout -x -d 'limit for drawing'
-complete -c grafana-shot -l retries -x -d 'tries again when Grafana is busy, after 1 s, 2 s, 4 s ...'
+complete -c grafana-shot -l retries -x -d 'tries again when Grafana is busy, after 1, 2, 4 s ...'
 complete -c grafana-shot -l org -x -d 'the organisation, for a login with a password'
 complete -c grafana-shot -l cacert -r -F -d 'trust these certificates (PEM) only'
 complete -c grafana-shot -l insecure -d 'trust any certificate'

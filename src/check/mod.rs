@@ -1,6 +1,6 @@
 //! `--check`: the configuration read as the tool would read it, and what was found, one line each.
 //!
-//! Without a word it needs no network and leaves nothing behind, so that it fits into `ExecStartPre=`. `strict` takes
+//! Without a word it needs no network and leaves nothing behind, also beside the running service. `strict` takes
 //! warnings for errors; `online` also asks those that the tool will talk to, for people and for `scripts/doctor`. The
 //! lines go to the log, because the stdout of a unit is a pipe to the next tool. No secret is in any of them.
 

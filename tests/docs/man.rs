@@ -130,3 +130,46 @@ fn mandoc_has_nothing_to_say() {
         assert_eq!((output.code, output.stdout.as_str()), (Some(0), ""), "{}: {}", page.display(), output.stderr);
     }
 }
+
+/// All texts of notices, warnings and errors up to their first value, and where they are.
+fn log_lines() -> Vec<(String, String)> {
+    let call = Regex::new(r#"(?:notice!|log::warn!|log::error!)\(\s*"((?:[^"\\]|\\.)*)""#).unwrap();
+    let mut lines = Vec::new();
+    let mut directories = vec![std::path::PathBuf::from("src")];
+    while let Some(directory) = directories.pop() {
+        for file in std::fs::read_dir(directory).unwrap() {
+            let path = file.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let text = text.split("#[cfg(test)]").next().unwrap().to_owned();
+            for found in call.captures_iter(&text) {
+                let start = found[1].split(['{', '\\']).next().unwrap().trim().to_owned();
+                lines.push((start, path.display().to_string()));
+            }
+        }
+    }
+    lines
+}
+
+#[test]
+fn log_lines_are_explained() {
+    let pages: String = TOOLS.map(|tool| page(&format!("{tool}.1"))).concat();
+    let explained: String =
+        pages.lines().filter(|line| line.starts_with(".It \"")).map(|line| format!("{line}\n")).collect();
+    let mut seen = 0;
+    for (start, place) in log_lines() {
+        // Those of grafana-shot and tg-sandbox are for the person who waits for them; the log of --check explains itself.
+        let is_for_a_person =
+            ["grafana-shot", "tg-sandbox", "sandbox/", "check/", "logger"].iter().any(|part| place.contains(part));
+        if start.len() < 4 || is_for_a_person {
+            continue;
+        }
+        let known = [format!("\"{start}"), format!(": {start}")];
+        assert!(known.iter().any(|known| explained.contains(known)), "{place}: {start:?} is in no DIAGNOSTICS");
+        seen += 1;
+    }
+    assert!(seen > 30, "{seen}");
+}
