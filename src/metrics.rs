@@ -8,6 +8,7 @@ use std::time::Duration;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
+use crate::fd;
 use crate::http::{self, Limits, Response};
 
 /// A scrape is a short request without a body.
@@ -54,10 +55,13 @@ impl Set {
     }
 }
 
-/// Serves what `scrape` answers on `/metrics`, and `/-/healthy`, for ever.
+/// Serves what `scrape` answers on `/metrics`, and `/-/healthy`, for ever: on the socket named `metrics` that systemd
+/// passed, else at `address`.
 pub fn listen(address: &str, scrape: impl Fn() -> Response + Send + Sync + 'static) -> Result<SocketAddr, String> {
-    let listener =
-        TcpListener::bind(address).map_err(|err| format!("cannot listen on {address} for metrics: {err}"))?;
+    let listener = match fd::passed_listener("metrics") {
+        Some(listener) => listener,
+        None => TcpListener::bind(address).map_err(|err| format!("cannot listen on {address} for metrics: {err}"))?,
+    };
     let bound = listener.local_addr().map_err(|err| err.to_string())?;
     thread::spawn(move || {
         http::serve(&listener, LIMITS, MOST, move |connection, head| {

@@ -14,7 +14,7 @@ pub const URL: &str = "http://127.0.0.1:8080/";
 pub const TOKEN_FILE: &str = "/etc/prometheus-telegram/bot_token";
 const DAEMONS: [&str; 4] = ["am-recv", "alert-route", "tg-send", "tg-bot"];
 
-const SOCKETS: [&str; 3] = ["am-recv.socket", "am-lines.socket", "tg-records.socket"];
+const SOCKETS: [&str; 4] = ["am-recv.socket", "am-lines.socket", "tg-records.socket", "alert-route-metrics.socket"];
 
 /// Alerts of a run under load.
 const ALERTS: usize = 2400;
@@ -79,13 +79,22 @@ fn it_is_installed_started_seen_stopped_and_removed() {
         let journal = machine.run("journalctl -u tg-send -p notice --output=cat --no-pager");
         assert!(journal.contains("outbox /var/lib/prometheus-telegram/outbox.db") && !journal.contains("sent id="));
 
+        for (port, metric) in [(8080, "am_recv_"), (9095, "tg_send_"), (9096, "tg_bot_"), (9097, "alert_route_")] {
+            let scraped = machine.run(&format!("curl -sf http://127.0.0.1:{port}/metrics"));
+            assert!(scraped.contains(metric), "{port}: {scraped}");
+        }
+
         // Somebody subscribes: the bot replaces the users file, and alert-route reads it.
         sandbox.post("/user", json!({"id": 4, "first_name": "Ada", "language_code": "en"}));
         sandbox.post("/say", json!({"chat": 4, "from": 4, "text": "/regexp OfTheBot"}));
-        has_text(&sandbox, 4, "OfTheBot");
+        let users = machine.disk.join("var/lib/prometheus-telegram/users.json");
+        until("the users file of the bot", || {
+            std::fs::read_to_string(&users).is_ok_and(|text| text.contains("OfTheBot")).then_some(())
+        });
         assert_eq!(post(URL, &webhook(&["WarningOfTheBot"])), 200);
         has_text(&sandbox, 4, "summary of WarningOfTheBot");
         assert_eq!(machine.show("alert-route", "StatusText"), "4 chats in the users file");
+        machine.run("test -f /var/lib/prometheus-telegram/seen.json");
         assert!(machine.show("tg-bot", "StatusText").starts_with("answering as @"));
 
         // The token is root's and tg-send's. am-recv, which faces the network, cannot have it: not as a file, not in
