@@ -218,10 +218,12 @@ fn read_person(value: &Value) -> Option<Person> {
 
 fn read_message(message: &Value) -> Option<Event> {
     let chat = read_chat(&message["chat"])?;
-    if let Some(new) = message.get("migrate_to_chat_id").and_then(integer) {
+    // Only groups have another id one day, which is below zero as well; nobody's own chat becomes one.
+    let is_group = |id: &i64| chat.kind == Kind::Group && *id < 0;
+    if let Some(new) = message.get("migrate_to_chat_id").and_then(integer).filter(is_group) {
         return Some(Event::Migration { old: chat.id, new });
     }
-    if let Some(old) = message.get("migrate_from_chat_id").and_then(integer) {
+    if let Some(old) = message.get("migrate_from_chat_id").and_then(integer).filter(is_group) {
         return Some(Event::Migration { old, new: chat.id });
     }
     let as_chat = integer(&message["sender_chat"]["id"]);

@@ -33,7 +33,7 @@ fn the_first_administrator_pairs_and_lets_others_in() {
 
     let update = world.press(ADMIN, &request, "✅ Approve", ADMIN);
     let welcome = world.hears(2, 3, "the approval");
-    has(&text_of(&welcome), &["✅ Вас допустили.", "/regexp"]);
+    has(&text_of(&welcome), &["✅ Вам открыт доступ.", "/regexp"]);
     world.settled(update);
     let decided = world.said(ADMIN).last().unwrap().clone();
     assert_eq!(decided["message_id"], request["message_id"]);
@@ -55,7 +55,7 @@ fn turned_down_is_turned_down() {
     world.person(5, "Вера", "ru");
     world.start();
     has(&world.asked(5, "/start"), &["👋 Я приношу"]);
-    has(&world.asked(2, "/start"), &["Your wish was passed on"]);
+    has(&world.asked(2, "/start"), &["Your request was passed on"]);
     let (first, second) = (world.hears(ADMIN, 1, "the request"), world.hears(5, 2, "the request"));
     has(&text_of(&second), &["просит допустить"]);
     let update = world.press(ADMIN, &first, "❌ Deny", ADMIN);
@@ -140,7 +140,7 @@ fn a_group_is_let_in_as_a_whole() {
     // Somebody of the group asks; an administrator of the bot approves.
     world.ignored(json!({"chat": -1001, "from": 5, "text": "/list"}));
     let answer = world.ask_as(json!({"chat": -1001, "from": 5, "text": "/start"}));
-    has(&text_of(&answer), &["Your wish was passed on."]);
+    has(&text_of(&answer), &["Your request was passed on."]);
     let request = world.hears(ADMIN, 1, "the request");
     has(&text_of(&request), &["🔑 The group Ops & <co> wants to be let in; Fay asks."]);
     let update = world.press(ADMIN, &request, "✅ Approve", ADMIN);

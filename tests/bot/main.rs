@@ -16,3 +16,5 @@ mod crowd;
 mod hostile;
 mod keyboards;
 mod polling;
+mod strange;
+mod test_api;

@@ -164,16 +164,25 @@ impl World {
 
     /// Waits until an update was handled and everything that came of it was sent.
     pub fn settled(&self, update: i64) {
+        self.stored(&format!("update {update}"), &format!("SELECT body IS NULL FROM updates WHERE id = {update}"));
+    }
+
+    /// Waits until nothing waits to be handled or sent.
+    pub fn quiet(&self) {
+        self.stored("silence", "SELECT count(*) = 0 FROM updates WHERE body IS NOT NULL");
+    }
+
+    fn stored(&self, what: &str, handled: &str) {
         let look = || -> Option<()> {
             let db = rusqlite::Connection::open_with_flags(
                 self.scratch.path("bot.db"),
                 rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
             );
             let count = |sql: &str| db.as_ref().ok()?.query_row(sql, [], |row| row.get::<_, i64>(0)).ok();
-            let is_handled = count(&format!("SELECT body IS NULL FROM updates WHERE id = {update}"))? == 1;
+            let is_handled = count(handled)? == 1;
             (is_handled && count("SELECT count(*) FROM calls")? == 0).then_some(())
         };
-        until(&format!("update {update}"), look);
+        until(what, look);
     }
 
     /// Says something to which there must be no answer at all, in no chat.

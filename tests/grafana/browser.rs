@@ -16,9 +16,9 @@ fn chromium_draws_what_was_asked_for() {
     }
     let (width, height, pixels) = drawing::pixels(&dark.out);
     assert_eq!((width, height), (400, 200));
-    // The page's squares are 40 pixels wide, the first begins at 40.
-    let at = |x: usize| pixels[20 * width as usize + x];
-    assert_eq!([at(20), at(60), at(140)], [[16, 16, 16], [3, 20, 30], [0, 60, 50]], "background, panel, hour");
+    // The page's squares are 4 pixels wide, the first begins at 4.
+    let at = |x: usize| pixels[2 * width as usize + x];
+    assert_eq!([at(2), at(6), at(14)], [[16, 16, 16], [3, 20, 30], [0, 60, 50]], "background, panel, hour");
     let light = shot(
         &standin,
         [
@@ -45,7 +45,7 @@ fn chromium_draws_what_was_asked_for() {
     }
     let (width, height, pixels) = drawing::pixels(&light.out);
     assert_eq!((width, height), (800, 400));
-    let at = |x: usize| pixels[40 * width as usize + 2 * x];
+    let at = |x: usize| pixels[4 * width as usize + 2 * x];
     // Two values of nine letters together, and 1970 began at nine in Tokyo.
-    assert_eq!([at(20), at(60), at(100), at(140)], [[255, 255, 255], [4, 20, 30], [100, 9, 40], [90, 60, 50]]);
+    assert_eq!([at(2), at(6), at(10), at(14)], [[255, 255, 255], [4, 20, 30], [100, 9, 40], [90, 60, 50]]);
 }

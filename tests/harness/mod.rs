@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod load;
+pub mod test_api;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -237,6 +238,11 @@ impl Sandbox {
         let text = response.body_mut().read_to_string().unwrap();
         assert!(response.status().is_success(), "POST {path} {body}: {text}");
         serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// Any update; whether the sandbox passes it on.
+    pub fn try_update(&self, update: &Value) -> bool {
+        self.agent.post(format!("{}/update", self.ctl)).send_json(update).unwrap().status().is_success()
     }
 
     /// Faults: first match wins.

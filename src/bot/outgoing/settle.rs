@@ -65,12 +65,22 @@ impl<H: House> Queue<H> {
         self.remove(id);
     }
 
+    /// It cannot be made. In place of a picture the chat is told why.
     fn dropped(&mut self, id: i64, why: &str) {
-        if let Some(waiting) = self.calls.get(&id) {
-            let call = &waiting.queued.call;
+        let Some(waiting) = self.calls.get_mut(&id) else { return };
+        let call = &mut waiting.queued.call;
+        if call.picture.is_none() {
             log::error!("cannot say something to chat {}: {}: {why}", call.chat, call.method);
+            return self.over(id, None);
         }
-        self.over(id, None)
+        log::error!("chat {} does not get a picture: {}: {why}", call.chat, call.method);
+        call.parameters = say_instead(call, self.house.refused(call, why));
+        call.method = "sendMessage";
+        call.picture = None;
+        waiting.file = None;
+        waiting.server_errors = 0;
+        waiting.queued.tries = 0;
+        self.store.surely(|store| store.rewrite(&waiting.queued));
     }
 
     /// It was not delivered and is to be made again.
@@ -136,14 +146,6 @@ impl<H: House> Queue<H> {
             Change::NoButtons => parameters.remove("reply_markup").is_some(),
             _ => false,
         };
-        if !changed && call.picture.take().is_some() {
-            log::error!("chat {} does not take a picture: {why}", call.chat);
-            call.parameters = say_instead(call, self.house.refused(call, why));
-            call.method = "sendMessage";
-            waiting.file = None;
-            waiting.queued.tries = 0;
-            return self.store.surely(|store| store.rewrite(&waiting.queued));
-        }
         if !changed {
             return self.dropped(id, why);
         }

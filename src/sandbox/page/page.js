@@ -54,14 +54,24 @@ const act = {
 
 const atBottom = () => at("scroll").scrollHeight - at("scroll").scrollTop - at("scroll").clientHeight < 80;
 
+/** Whoever reads at the end stays there, whatever grows: a picture that is loaded, the keyboard, a line more to write. */
+let atEnd = true;
+let lastTop = 0;
+
 function toBottom() {
+  atEnd = true;
   at("scroll").scrollTop = at("scroll").scrollHeight;
+  lastTop = at("scroll").scrollTop;
+}
+
+function stayAtEnd() {
+  if (atEnd) toBottom();
 }
 
 /** Puts messages where they belong; those that stand there already are replaced. */
 function place(messages) {
   const log = at("log");
-  const stay = !atBottom();
+  const stay = !atEnd;
   for (const message of messages) {
     const old = log.querySelector(`[data-id="${message.message_id}"]`);
     if (message.deleted) {
@@ -148,7 +158,6 @@ function drawKeyboard(keyboard) {
     return button;
   })));
   box.replaceChildren(...rows);
-  if (keyboard) requestAnimationFrame(toBottom);
 }
 
 function option(value, text) {
@@ -289,6 +298,7 @@ async function showEarlier() {
   const news = await response.json();
   const height = at("scroll").scrollHeight;
   place(news.messages);
+  atEnd = false;
   at("scroll").scrollTop += at("scroll").scrollHeight - height;
   at("earlier").hidden = news.first >= Number(at("log").querySelector("[data-id]").dataset.id);
 }
@@ -334,7 +344,15 @@ at("back").addEventListener("click", () => {
   drawList();
   polling?.abort();
 });
-at("scroll").addEventListener("scroll", () => (at("down").hidden = atBottom()), { passive: true });
+at("scroll").addEventListener("scroll", () => {
+  // Only a way up leaves the end: the event may come when something has grown since.
+  if (at("scroll").scrollTop < lastTop || atBottom()) atEnd = atBottom();
+  lastTop = at("scroll").scrollTop;
+  at("down").hidden = atBottom();
+}, { passive: true });
+const sizes = new ResizeObserver(stayAtEnd);
+sizes.observe(at("scroll"));
+sizes.observe(at("log"));
 function followHash() {
   const id = Number(location.hash.slice(1));
   if (/^#-?\d+$/.test(location.hash) && id !== open) openChat(id);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::drawing::{by_browser, picture};
+use super::drawing::{by_browser, chart, picture};
 use super::{Fault, Generation, Reply, Seen, World, api};
 
 /// Facts 1.5: V8's error-template.html, shortened.
@@ -95,7 +95,7 @@ fn drawn(world: &World, seen: &Seen, size: Size) -> Reply {
             let id = panel_id(seen).unwrap_or(0);
             // "Panel not found" is a picture as well (facts 0.3): here it is red.
             let colour = if exists(world, seen) { [(id % 251) as u8, (id / 251) as u8, 200] } else { [255, 0, 0] };
-            picture(pixels(size.width), pixels(size.height), colour, &seen.url)
+            chart(pixels(size.width), pixels(size.height), colour, &seen.url)
         }
     };
     png(body, generation)
@@ -175,23 +175,24 @@ fn faulty(world: &World, seen: &Seen, fault: Fault) -> Reply {
     }
 }
 
-/// The page that the browser draws: squares whose colours come from the theme, the panel, a variable and the time zone.
-pub fn page(_world: &World, seen: &Seen) -> Reply {
-    let light = seen.value("theme").as_deref() == Some("light");
-    let script = r#"
-        const query = new URLSearchParams(location.search);
-        const square = (n, colour) => {
-            const box = document.createElement('div');
-            box.style = `position:absolute;left:${n * 40}px;top:0;width:40px;height:40px;background:rgb(${colour})`;
-            document.body.append(box);
-        };
-        square(1, [Number(query.get('panelId')), 20, 30]);
-        square(2, [query.getAll('var-host').length * 50, query.getAll('var-host').join('').length, 40]);
-        square(3, [new Date(0).getHours() * 10, 60, 50]);
-    "#;
-    let background = if light { "#ffffff" } else { "#101010" };
-    let page = format!(
-        "<!DOCTYPE html><html><body style=\"margin:0;background:{background}\"><script>{script}</script></body></html>"
-    );
+/// The page that the browser draws: a chart of the panel, and squares for the tests, whose colours come from the theme,
+/// the panel, a variable and the time zone.
+pub fn page(world: &World, seen: &Seen) -> Reply {
+    let uid = seen.path().split('/').nth(2).unwrap_or_default();
+    let panel = panel_id(seen).unwrap_or(0);
+    let title = world.dashboard(uid).and_then(|stored| title_of(&stored.content, panel)).unwrap_or("Panel not found");
+    let page = include_str!("panel.html").replace("\"panel\"", &json!(title).to_string().replace('<', "\\u003c"));
     Reply::new(200, "text/html; charset=UTF-8", page)
+}
+
+/// The title next to this id.
+fn title_of(part: &serde_json::Value, id: u64) -> Option<&str> {
+    match part {
+        serde_json::Value::Array(list) => list.iter().find_map(|one| title_of(one, id)),
+        serde_json::Value::Object(map) => match map.get("title") {
+            Some(serde_json::Value::String(title)) if map.get("id") == Some(&json!(id)) => Some(title),
+            _ => map.values().find_map(|one| title_of(one, id)),
+        },
+        _ => None,
+    }
 }

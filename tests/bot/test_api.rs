@@ -1,0 +1,129 @@
+//! The conversation once more, with a server that nobody here wrote: npm's telegram-test-api. It answers polls at once,
+//! gives each update once, and knows neither pictures nor menus.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::test_api::TestApi;
+use crate::harness::*;
+use crate::standin::{Generation, Setup, Standin, Stored};
+use crate::world::has;
+
+struct Talk {
+    server: TestApi,
+}
+
+impl Talk {
+    /// What the bot said to somebody; edits are in place.
+    fn said(&self, person: &Value) -> Vec<Value> {
+        let history = self.server.history().into_iter();
+        history.filter(|told| told["message"]["chat_id"] == person["id"]).collect()
+    }
+
+    fn hears(&self, person: &Value, count: usize, after: &str) -> Value {
+        until(&format!("message {count} to {person} after {after}"), || {
+            let said = self.said(person);
+            (said.len() >= count).then(|| said[count - 1].clone())
+        })
+    }
+
+    fn ask(&self, person: &Value, text: &str, parts: &[&str]) -> Value {
+        let before = self.said(person).len();
+        self.server.say(person, text);
+        let answer = self.hears(person, before + 1, text);
+        has(text_of(&answer), parts);
+        answer
+    }
+}
+
+fn text_of(told: &Value) -> &str {
+    told["message"]["text"].as_str().unwrap_or_default()
+}
+
+fn keys(told: &Value) -> String {
+    told["message"]["reply_markup"]["keyboard"].to_string()
+}
+
+fn dashboards() -> Standin {
+    let text = std::fs::read_to_string("tests/grafana/dashboards/classic.json").unwrap();
+    let json = serde_json::from_str(&text).unwrap();
+    Standin::start(Setup::new(Generation::V13, vec![Stored::from_json(&json, "", None)]))
+}
+
+#[test]
+fn the_conversation_with_telegram_test_api() {
+    let scratch = Scratch::new("bot-test-api");
+    let Some(server) = TestApi::start(&scratch) else { return };
+    let standin = dashboards();
+    scratch.write("users.json", "{}");
+    let mut bot = command("tg-bot");
+    bot.env("TELEGRAM_BOT_TOKEN", TOKEN).env("TELEGRAM_API_URL", &server.url);
+    bot.env("GRAFANA_URL", &standin.url).env("GRAFANA_TOKEN", crate::world::GRAFANA_TOKEN);
+    bot.arg("-v").arg("-u").arg(scratch.path("users.json")).arg("--state").arg(scratch.path("bot.db"));
+    let bot = Process::start(&scratch, "tg-bot", bot.args(["--limits", "0/0/0"]));
+    let line = bot.says("/start ");
+    let code = line.split("\"/start ").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+
+    // Each poll is answered at once: without pauses there would be thousands.
+    let (start, before) = (Instant::now(), server.calls("getUpdates"));
+    until("some seconds", || (start.elapsed() > Duration::from_secs(4)).then_some(()));
+    let polls = server.calls("getUpdates") - before;
+    assert!(polls <= 20, "{polls} polls in {:?}", start.elapsed());
+
+    let talk = Talk { server };
+    let ada = json!({"id": 1, "is_bot": false, "first_name": "Ada", "language_code": "en"});
+    let boris = json!({"id": 2, "is_bot": false, "first_name": "Борис", "language_code": "ru"});
+    talk.ask(&boris, "/start", &["За этим ботом пока никто не присматривает"]);
+    let greeting = talk.ask(&ada, &format!("/start {code}"), &["administrator now", "/regexp"]);
+    has(&keys(&greeting), &["Web shop"]);
+    talk.ask(&boris, "/start", &["Ваша просьба передана"]);
+    let request = talk.hears(&ada, 2, "the request");
+    has(text_of(&request), &["Борис", "wants to be let in"]);
+    talk.server.press(&ada, &request, "✅ Approve");
+    let welcome = talk.hears(&boris, 3, "the approval");
+    has(text_of(&welcome), &["Вам открыт доступ", "/regexp"]);
+    until("the decision in place of the request", || {
+        text_of(&talk.said(&ada)[1]).contains("was let in by").then_some(())
+    });
+
+    let said = |text: &str, parts: &[&str]| talk.ask(&boris, text, parts);
+    said("/regexp", &["Напишите выражение"]);
+    said("/regexp mem|cpu", &["✅", "mem|cpu"]);
+    said("/regexp (", &["❌"]);
+    said("/subscribe severity=\"critical\"", &["✅", "severity=", "critical"]);
+    said("/list", &["mem|cpu", "severity=", "critical"]);
+    said("/unsubscribe severity=\"critical\"", &["Больше не надо"]);
+    said("/stop", &["больше не получаете"]);
+    said("/help", &["Оповещения", "Дашборды"]);
+    said("/users", &["для администраторов"]);
+    said("/remove 1", &["для администраторов"]);
+    talk.ask(&ada, "/regexp cpu", &["✅ You get alerts"]);
+    talk.ask(&ada, "/users", &["Борис", "Ada"]);
+
+    has(&keys(&said("/dashboards", &["1 дашборд"])), &["Web shop"]);
+    has(&keys(&said("Web shop", &["<b>Web shop</b>"])), &["Orders", "назад"]);
+    // The server has no sendPhoto: 500. Whoever waits for a picture is told, and the bot goes on.
+    let waits = talk.said(&boris).len();
+    talk.server.say(&boris, "Orders");
+    let refused = talk.hears(&boris, waits + 1, "Orders");
+    has(text_of(&refused), &["⚠️ Telegram не принимает картинку", "500"]);
+    assert!(talk.server.calls("sendPhoto") > 0 && talk.server.calls("sendChatAction") > 0);
+    has(&keys(&said("назад", &["1 дашборд"])), &["Web shop"]);
+    said("no such thing", &["«no such thing»"]);
+    talk.ask(&ada, "/remove 2", &["✅", "Борис"]);
+    talk.server.say(&boris, "/list");
+    talk.ask(&ada, "/list", &["cpu"]);
+    assert_eq!(talk.server.unread(&boris).last().map(text_of), talk.said(&boris).last().map(text_of));
+    assert!(
+        !talk.said(&boris).last().is_some_and(|last| text_of(last).contains("Вы получаете")),
+        "nothing after /remove"
+    );
+    assert!(talk.server.unread(&boris).is_empty(), "each is told once to the user who asks");
+
+    let log = bot.log();
+    assert!(log.contains("setMyCommands") || talk.server.calls("setMyCommands") > 0, "{log}");
+    assert!(!log.lines().any(|line| line.contains("error:") && line.contains("setMyCommands")), "{log}");
+    let users: Value = serde_json::from_str(&scratch.read("users.json")).unwrap();
+    assert!(users.get("2").is_none() && users.get("1").is_some(), "{users}");
+}
