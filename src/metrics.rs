@@ -1,7 +1,7 @@
 //! What the tools' counters have in common: the text of a scrape, and `--metrics ADDR` of the tools that listen for
 //! nothing else.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{TcpListener, ToSocketAddrs};
 use std::thread;
 use std::time::Duration;
 
@@ -57,12 +57,26 @@ impl Set {
 
 /// Serves what `scrape` answers on `/metrics`, and `/-/healthy`, for ever: on the socket named `metrics` that systemd
 /// passed, else at `address`.
-pub fn listen(address: &str, scrape: impl Fn() -> Response + Send + Sync + 'static) -> Result<SocketAddr, String> {
+///
+/// Alerts are told also where nobody can scrape, so a port that is taken is an error in the log and no more; an address
+/// that is none is an error of the caller's.
+pub fn listen(address: &str, scrape: impl Fn() -> Response + Send + Sync + 'static) -> Result<(), String> {
     let listener = match fd::passed_listener("metrics") {
-        Some(listener) => listener,
-        None => TcpListener::bind(address).map_err(|err| format!("cannot listen on {address} for metrics: {err}"))?,
+        Some(listener) => Ok(listener),
+        None => {
+            let wrong = |err| format!("{address:?} is no address to serve metrics on: {err}");
+            TcpListener::bind(address.to_socket_addrs().map_err(wrong)?.collect::<Vec<_>>().as_slice())
+        }
     };
-    let bound = listener.local_addr().map_err(|err| err.to_string())?;
+    let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (bound, listener) = match bound {
+        Ok(bound) => bound,
+        Err(err) => {
+            log::error!("cannot listen on {address} for metrics: {err}; going on without");
+            return Ok(());
+        }
+    };
+    crate::notice!("metrics on http://{bound}/metrics");
     thread::spawn(move || {
         http::serve(&listener, LIMITS, MOST, move |connection, head| {
             let response = match head.path() {
@@ -73,5 +87,5 @@ pub fn listen(address: &str, scrape: impl Fn() -> Response + Send + Sync + 'stat
             connection.write(&response.bytes()).is_ok() && head.header("content-length").is_empty()
         });
     });
-    Ok(bound)
+    Ok(())
 }

@@ -18,7 +18,7 @@ use prometheus_telegram::route::{Metrics, Options, Station};
 use prometheus_telegram::text::{DEFAULT_TEMPLATE, Words, time_zone};
 use prometheus_telegram::users::UsersFile;
 use prometheus_telegram::watchdog::Rule;
-use prometheus_telegram::{metrics, notice, notify};
+use prometheus_telegram::{metrics, notify};
 
 const USAGE: &str = "
 Usage: am-recv -p 8080 | alert-route -u users.json [--ack] | tg-send
@@ -126,8 +126,7 @@ fn serve(users: UsersFile, words: Words, options: Options, scraped_on: Option<&s
     let every = station.tick_every();
     let station = Arc::new(Mutex::new(station));
     if let Some(address) = scraped_on {
-        let address = metrics::listen(address, move || metrics.response()).map_err(Failure::misuse)?;
-        notice!("metrics on http://{address}/metrics");
+        metrics::listen(address, move || metrics.response()).map_err(Failure::misuse)?;
     }
     // In a FIFO that outlives its writers the last one may have left half a line.
     write(b"\n").context("cannot write to stdout")?;

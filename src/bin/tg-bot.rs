@@ -96,8 +96,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     })?;
     let conversation = bot::prepare(&config, &options, &api, counters.clone())?;
     if let Some(address) = scraped_on {
-        let address = metrics::listen(&address, move || counters.response()).map_err(Failure::misuse)?;
-        notice!("metrics on http://{address}/metrics");
+        metrics::listen(&address, move || counters.response()).map_err(Failure::misuse)?;
     }
     cli::outlive_panics();
     let stop = Arc::new(Stop::default());

@@ -153,8 +153,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     let counters = Arc::new(Metrics::default());
     if let Some(address) = scraped_on {
         let scraped = counters.clone();
-        let address = metrics::listen(&address, move || scraped.response()).map_err(Failure::misuse)?;
-        notice!("metrics on http://{address}/metrics");
+        metrics::listen(&address, move || scraped.response()).map_err(Failure::misuse)?;
     }
     let delivery = Delivery::new(open()?, api, options, acks, counters, sender.clone())?;
     finish_when_asked(sender.clone())?;

@@ -101,3 +101,17 @@ fn the_age_of_the_oldest_does_not_count_chats_that_are_gone() {
     until("only the gone one to be left", || (oldest() == 0.0).then_some(()));
     assert_eq!(value(&scrape(&sender.process), "tg_send_records_waiting"), 1.0);
 }
+
+#[test]
+fn a_port_that_is_taken_keeps_no_alert_from_anybody() {
+    let scratch = Scratch::new("metrics-taken");
+    let sandbox = Sandbox::start(&scratch, &[]);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(tg_send(&scratch, &sandbox).args(["--metrics", &address]), record(1, "told").as_bytes());
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(output.stderr.contains("for metrics") && output.stderr.contains("going on without"), "{output:?}");
+    assert_eq!(sandbox.texts(1), ["told"]);
+    let output = run(tg_send(&scratch, &sandbox).args(["--metrics", "nowhere"]), b"");
+    assert_eq!(output.code, Some(2), "{output:?}");
+}
