@@ -155,7 +155,8 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
         let scraped = counters.clone();
         metrics::listen(&address, move || scraped.response()).map_err(Failure::misuse)?;
     }
-    let delivery = Delivery::new(open()?, api, options, acks, counters, sender.clone())?;
+    let mut delivery = Delivery::new(open()?, api, options, acks, counters, sender.clone())?;
+    delivery.share_pace(&path);
     finish_when_asked(sender.clone())?;
     thread::spawn(move || read(batch, &sender));
     notice!("outbox {}", path.display());

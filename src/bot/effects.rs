@@ -155,7 +155,8 @@ impl Reply {
         } else {
             json!({"keyboard": rows, "resize_keyboard": true, "selective": self.answers.is_some()})
         });
-        self.slot = Some("screen".to_owned());
+        // Of two screens of one person only the last is of use; in a group they are of several people.
+        self.slot = self.answers.is_none().then(|| format!("screen {}", self.room.thread.unwrap_or(0)));
         self
     }
 

@@ -54,7 +54,7 @@ use self::store::{Queued, Store};
 use self::update::Update;
 use crate::config::Config;
 use crate::grafana::{Grafana, Recent, Settings};
-use crate::pacing::Limits;
+use crate::pacing::{Limits, Pacing};
 use crate::telegram::{Answer, Api, Call};
 use crate::text::time_zone;
 
@@ -143,7 +143,9 @@ pub fn run(mut conversation: Conversation, options: &Options, api: &Api, stop: &
     let conversation = Arc::new(conversation);
     let (store, metrics) = (conversation.store.clone(), conversation.metrics.clone());
     let (events, received) = channel();
-    let queue = Queue::new(api.clone(), store.clone(), conversation.clone(), metrics, options.limits, events.clone())
+    let mut pacing = Pacing::new(options.limits);
+    pacing.share_beside(&options.state);
+    let queue = Queue::new(api.clone(), store.clone(), conversation.clone(), metrics, pacing, events.clone())
         .context("cannot read what waits to be said")?;
     let handled = Handled { conversation: conversation.clone(), events: Mutex::new(events.clone()) };
     let lanes = Lanes::new(move |update| handled.handle(&update));

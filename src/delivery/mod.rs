@@ -12,6 +12,7 @@ mod settle;
 mod work;
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
@@ -184,6 +185,11 @@ impl Delivery {
         })
     }
 
+    /// Keeps one pace with other programs that speak for the bot and have their file beside this outbox.
+    pub fn share_pace(&mut self, outbox: &Path) {
+        self.pacing.share_beside(outbox);
+    }
+
     /// Takes turns until there is nothing to do any more.
     pub fn run(mut self, events: &Receiver<Event>) -> anyhow::Result<End> {
         let mut turn = Turn::default();
@@ -334,6 +340,7 @@ impl Delivery {
     /// Hands out what is due, as far as the limits and the connections allow.
     fn dispatch(&mut self) -> anyhow::Result<()> {
         let mut outgoing: VecDeque<(Chat, Option<Message>)> = VecDeque::new();
+        self.pacing.listen(Instant::now());
         while self.in_flight + outgoing.len() < self.calls_at_a_time() {
             let now = Instant::now();
             if self.pacing.overall_ready(now).is_none_or(|at| at > now) {
@@ -356,7 +363,10 @@ impl Delivery {
                     None => continue,
                 },
             };
-            self.pacing.begin(&chat);
+            if !self.pacing.begin(&chat, now) {
+                self.chats.schedule(&chat, &self.pacing, now);
+                break;
+            }
             outgoing.push_back((chat, message));
         }
         if self.options.at_most_once && !outgoing.is_empty() {

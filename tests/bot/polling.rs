@@ -1,10 +1,12 @@
 //! Getting updates: when Telegram is slow, broken, in a hurry, or talks to somebody else.
 
+use std::io::Write;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{TOKEN, until};
+use crate::harness::{Process, TOKEN, command, record, until};
 use crate::world::{ADMIN, World, has, text_of};
 
 const USERS: &str = r#"{"1": {"role": "admin", "match": ["mem"]}}"#;
@@ -150,4 +152,39 @@ fn telegrams_pace_is_kept_and_a_flood_is_waited_out() {
     has(&world.asked(ADMIN, "/help"), &["Alerts"]);
     assert_eq!(world.violations(), []);
     has(&world.log(), &["Telegram asks for 2 s of silence in chat 1"]);
+}
+
+#[test]
+fn alerts_and_answers_keep_one_pace() {
+    let mut world = World::new("one-pace", r#"{"1": {"role": "admin"}, "2": {}, "-1001": {}}"#);
+    world.sandbox.post("/limits", json!({"mode": "enforce"}));
+    world.limits = "1/20/30";
+    world.person(2, "Ann", "en");
+    world.group(-1001, "Ops");
+    world.start();
+    // Alerts for the same chats at the same time, one by one: what waits together would be joined.
+    let mut send = command("tg-send");
+    send.env("TELEGRAM_BOT_TOKEN", TOKEN).env("TELEGRAM_API_URL", &world.sandbox.api);
+    send.arg("--outbox").arg(world.scratch.path("outbox.db"));
+    let mut send = Process::start(&world.scratch, "tg-send", send.stdin(Stdio::piped()).stdout(Stdio::null()));
+    let mut records = send.child.stdin.take().unwrap();
+    for n in 0..10 {
+        for chat in [1, 2, -1001] {
+            writeln!(records, "{}", record(chat, &format!("alert {n} of {chat}"))).unwrap();
+            world.say_as(json!({"chat": chat, "from": 2, "text": if n % 2 == 0 { "/list" } else { "/help" }}));
+        }
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    drop(records);
+    assert_eq!(send.wait().code(), Some(0));
+    for chat in [1, 2, -1001] {
+        until(&format!("all of chat {chat}"), || {
+            let texts: Vec<String> = world.said(chat).iter().map(text_of).collect();
+            let alerts = (0..10).all(|n| texts.iter().any(|text| text.contains(&format!("alert {n} of {chat}"))));
+            let answers = texts.iter().filter(|text| !text.contains("alert ")).count();
+            (alerts && answers == 10).then_some(())
+        });
+    }
+    assert_eq!(world.violations(), []);
+    assert!(!world.log().contains("silence") && !send.log().contains("silence"), "no refused call");
 }

@@ -16,7 +16,7 @@ use super::effects::Outgoing;
 use super::metrics::Metrics;
 use super::pool::Pool;
 use super::store::{Queued, Store};
-use crate::pacing::{Limits, Pacing};
+use crate::pacing::Pacing;
 use crate::record::Chat;
 use crate::telegram::{Answer, Api, Call, File};
 
@@ -26,6 +26,12 @@ const CALLS: usize = 8;
 /// Pictures that are drawn at a time: in all, and for one chat. Grafana's renderer works on some thirty at most.
 const PICTURES: usize = 16;
 const PICTURES_OF_A_CHAT: usize = 3;
+
+/// Pictures that are drawn, or wait to be sent: each takes some hundred kilobytes of memory.
+const PICTURES_IN_ALL: usize = 64;
+
+/// Calls of one chat that may wait: at a message a second nobody reads on after more than these.
+const MOST_OF_A_CHAT: usize = 100;
 
 /// A call that got a server's error, or no answer, is made so often at most.
 const MOST_TRIES: u32 = 2;
@@ -41,8 +47,8 @@ pub enum Event {
     Queued(Vec<Queued>),
     /// It was answered.
     Answered(i64, Answer),
-    /// Its picture, for this chat, is there, or what to say in its place.
-    Drawn(i64, i64, Result<Drawn, String>),
+    /// Its picture is there, or what to say in its place.
+    Drawn(i64, Result<Drawn, String>),
     /// Begin nothing more, and end when everything under way was answered.
     Stop,
 }
@@ -73,6 +79,8 @@ struct Waiting {
     file: Option<File>,
     stage: Stage,
     server_errors: u32,
+    /// Telegram asked for silence; the pace of its chat does not hold for a call that is no message.
+    not_before: Option<Instant>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -99,7 +107,6 @@ pub struct Queue<H> {
     painters: Pool,
     /// The chats of the calls that have no answer yet; none for those without a pace.
     under_way: HashMap<i64, Option<i64>>,
-    drawing: HashMap<i64, usize>,
     outage: Duration,
     stopping: bool,
     refused: Option<String>,
@@ -117,7 +124,7 @@ impl<H: House> Queue<H> {
         store: Arc<Store>,
         house: Arc<H>,
         metrics: Arc<Metrics>,
-        limits: Limits,
+        pacing: Pacing,
         events: Sender<Event>,
     ) -> rusqlite::Result<Self> {
         let mut queue = Queue {
@@ -126,13 +133,12 @@ impl<H: House> Queue<H> {
             house,
             metrics,
             events,
-            pacing: Pacing::new(limits),
+            pacing,
             calls: BTreeMap::new(),
             chats: HashMap::new(),
             callers: Pool::new("telegram", CALLS),
             painters: Pool::new("pictures", PICTURES),
             under_way: HashMap::new(),
-            drawing: HashMap::new(),
             outage: OUTAGE,
             stopping: false,
             refused: None,
@@ -180,28 +186,36 @@ impl<H: House> Queue<H> {
         match event {
             Event::Queued(calls) => calls.into_iter().for_each(|queued| self.add(queued)),
             Event::Answered(id, answer) => self.answered(id, &answer),
-            Event::Drawn(id, chat, result) => self.drawn(id, chat, result),
+            Event::Drawn(id, result) => self.drawn(id, result),
             Event::Stop => self.stopping = true,
         }
     }
 
     fn add(&mut self, queued: Queued) {
+        let of_chat = self.chats.get(&queued.call.chat);
+        if of_chat.is_some_and(|ids| ids.len() >= MOST_OF_A_CHAT) {
+            log::warn!("chat {} is asked for more than it can be told; something is left out", queued.call.chat);
+            self.store.surely(|store| store.sent(&queued, None));
+            return;
+        }
         if let Some(slot) = &queued.call.slot {
-            let of_chat = self.chats.get(&queued.call.chat);
-            let replaced: Vec<i64> = (of_chat.into_iter().flatten().copied())
-                .filter(|id| {
-                    self.calls.get(id).is_some_and(|old| {
-                        old.queued.tries == 0
-                            && old.stage != Stage::UnderWay
-                            && old.queued.call.slot.as_ref() == Some(slot)
-                    })
+            let same_slot = |id: &&i64| {
+                self.calls.get(*id).is_some_and(|old| {
+                    let waits = old.queued.tries == 0 && old.stage != Stage::UnderWay;
+                    waits && old.queued.call.slot.as_ref() == Some(slot)
                 })
-                .collect();
-            replaced.into_iter().for_each(|id| self.remove(id));
+            };
+            let same: Vec<i64> = of_chat.into_iter().flatten().filter(same_slot).copied().collect();
+            // Threads that finish at the same moment can tell of their calls in another order than the disk has them.
+            if same.iter().any(|id| *id > queued.id) {
+                return;
+            }
+            same.into_iter().for_each(|id| self.remove(id));
         }
         let stage = if queued.call.picture.is_some() { Stage::ToDraw } else { Stage::Ready };
         self.chats.entry(queued.call.chat).or_default().insert(queued.id);
-        self.calls.insert(queued.id, Waiting { queued, file: None, stage, server_errors: 0 });
+        let waiting = Waiting { queued, file: None, stage, server_errors: 0, not_before: None };
+        self.calls.insert(waiting.queued.id, waiting);
     }
 
     fn remove(&mut self, id: i64) {
@@ -215,36 +229,35 @@ impl<H: House> Queue<H> {
         }
     }
 
-    /// Gives the pictures that nobody draws yet to the painters, a few for each chat.
+    /// Gives the pictures that nobody draws yet to the painters: a few for each chat, and in all no more than can be
+    /// kept until they are sent.
     fn draw_pictures(&mut self) {
         if self.stopping {
             return;
         }
+        let is_there = |waiting: &Waiting| waiting.stage == Stage::Drawing || waiting.file.is_some();
+        let mut in_all = self.calls.values().filter(|waiting| is_there(waiting)).count();
         let to_draw: Vec<i64> =
             self.calls.iter().filter(|(_, waiting)| waiting.stage == Stage::ToDraw).map(|(id, _)| *id).collect();
         for id in to_draw {
-            let Some(waiting) = self.calls.get_mut(&id) else { continue };
-            let of_chat = self.drawing.entry(waiting.queued.call.chat).or_default();
-            if *of_chat >= PICTURES_OF_A_CHAT {
+            let Some(chat) = self.calls.get(&id).map(|waiting| waiting.queued.call.chat) else { continue };
+            let of_chat = self.chats.get(&chat).into_iter().flatten().filter_map(|id| self.calls.get(id));
+            if of_chat.filter(|waiting| is_there(waiting)).count() >= PICTURES_OF_A_CHAT || in_all >= PICTURES_IN_ALL {
                 continue;
             }
-            *of_chat += 1;
+            let Some(waiting) = self.calls.get_mut(&id) else { continue };
             waiting.stage = Stage::Drawing;
+            in_all += 1;
             let (house, call, events) = (self.house.clone(), waiting.queued.call.clone(), self.events.clone());
             let metrics = self.metrics.clone();
             self.painters.run(move || {
                 let result = metrics.drawing(|| house.draw(&call));
-                let _ = events.send(Event::Drawn(id, call.chat, result));
+                let _ = events.send(Event::Drawn(id, result));
             });
         }
     }
 
-    fn drawn(&mut self, id: i64, chat: i64, result: Result<Drawn, String>) {
-        let of_chat = self.drawing.entry(chat).or_default();
-        *of_chat = of_chat.saturating_sub(1);
-        if *of_chat == 0 {
-            self.drawing.remove(&chat);
-        }
+    fn drawn(&mut self, id: i64, result: Result<Drawn, String>) {
         // It may have been replaced meanwhile, or its chat be gone.
         let Some(waiting) = self.calls.get_mut(&id) else { return };
         waiting.stage = Stage::Ready;
@@ -269,13 +282,19 @@ impl<H: House> Queue<H> {
             return None;
         }
         let now = Instant::now();
+        self.pacing.listen(now);
         let mut next: Option<Instant> = None;
         let mut due: Vec<(i64, bool)> = Vec::new();
         for (chat, ids) in &self.chats {
             let ready = ids.iter().filter_map(|id| Some((*id, self.calls.get(id)?)));
             let ready = ready.filter(|(_, waiting)| waiting.stage == Stage::Ready);
             let (free, paced): (Vec<_>, Vec<_>) = ready.partition(|(_, waiting)| is_free(&waiting.queued.call));
-            due.extend(free.into_iter().map(|(id, _)| (id, true)));
+            for (id, waiting) in free {
+                match waiting.not_before.filter(|at| *at > now) {
+                    Some(at) => next = Some(next.map_or(at, |next| next.min(at))),
+                    None => due.push((id, true)),
+                }
+            }
             let Some((first, _)) = paced.first() else { continue };
             match self.pacing.chat_ready(&Chat::Id(*chat), now) {
                 Some(at) if at <= now => due.push((*first, false)),
@@ -291,7 +310,11 @@ impl<H: House> Queue<H> {
                 return None;
             }
             match self.pacing.overall_ready(now) {
-                Some(at) if at <= now => self.send(id, free),
+                Some(at) if at <= now => {
+                    if !self.send(id, free, now) {
+                        return Some(now + Duration::from_millis(50));
+                    }
+                }
                 Some(at) => return Some(next.map_or(at, |next| next.min(at))),
                 None => return None,
             }
@@ -299,19 +322,24 @@ impl<H: House> Queue<H> {
         next
     }
 
-    fn send(&mut self, id: i64, free: bool) {
+    /// False when another program was faster, and it is to be tried again.
+    fn send(&mut self, id: i64, free: bool, now: Instant) -> bool {
+        let Some(chat) = self.calls.get(&id).map(|waiting| Chat::Id(waiting.queued.call.chat)) else { return true };
+        if !free && !self.pacing.begin(&chat, now) {
+            return false;
+        }
         if !self.store.surely(|store| store.sending(id)) {
             self.remove(id);
-            return;
+            if !free {
+                self.pacing.end(&chat, false, now);
+            }
+            return true;
         }
-        let Some(waiting) = self.calls.get_mut(&id) else { return };
+        let Some(waiting) = self.calls.get_mut(&id) else { return true };
         waiting.queued.tries += 1;
         waiting.stage = Stage::UnderWay;
         let outgoing = &waiting.queued.call;
         self.under_way.insert(id, (!free).then_some(outgoing.chat));
-        if !free {
-            self.pacing.begin(&Chat::Id(outgoing.chat));
-        }
         let call =
             Call { method: outgoing.method, parameters: outgoing.parameters.clone(), file: waiting.file.clone() };
         let (api, events) = (self.api.clone(), self.events.clone());
@@ -319,6 +347,7 @@ impl<H: House> Queue<H> {
             let answer = api.call(&call);
             let _ = events.send(Event::Answered(id, answer));
         });
+        true
     }
 }
 

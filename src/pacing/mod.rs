@@ -4,9 +4,18 @@
 //! sliding windows over the moments at which answers *came*: the server saw each request before that, so two requests
 //! of ours are never closer at the server than here, whatever the network does in between.
 
+mod shared;
+
 use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
+
+use shared::{Entry, Event, Shared};
+
+use crate::delivery;
+use crate::outbox::Millis;
 
 use crate::record::Chat;
 
@@ -63,6 +72,12 @@ const FLOOD_MEMORY: Duration = Duration::from_secs(10);
 /// Beyond what a 429 says, against clocks that differ by a tick.
 const AFTER_FLOOD: Duration = Duration::from_millis(100);
 
+/// A message of another program that was not answered for so long is not under way any more: that program was killed.
+const FORGOTTEN: Duration = Duration::from_secs(10);
+
+/// While another program's message is under way, it is looked this often whether it was answered.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// The pace of all chats.
 #[derive(Debug)]
 pub struct Pacing {
@@ -73,6 +88,9 @@ pub struct Pacing {
     floods: VecDeque<(Instant, Chat)>,
     chats: HashMap<Chat, Pace>,
     names: HashMap<Chat, Chat>,
+    shared: Option<Shared>,
+    /// Since when messages of other programs are under way.
+    theirs: HashMap<Chat, Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -93,16 +111,91 @@ impl Pacing {
             floods: VecDeque::new(),
             chats: HashMap::new(),
             names: HashMap::new(),
+            shared: None,
+            theirs: HashMap::new(),
         }
+    }
+
+    /// Keeps one pace with the other programs that have the file `pace` beside this one: a bot has one set of limits,
+    /// whoever speaks for it. Nothing is shared where nothing is limited.
+    pub fn share_beside(&mut self, file: &Path) {
+        if self.limits.overall.within.is_zero() && self.limits.chat.within.is_zero() {
+            return;
+        }
+        match Shared::open(&file.with_file_name("pace")) {
+            Ok(shared) => self.shared = Some(shared),
+            Err(err) => self.alone(&err),
+        }
+        self.listen(Instant::now());
+    }
+
+    /// Takes in what the other programs have sent meanwhile.
+    pub fn listen(&mut self, now: Instant) {
+        if let Some(shared) = &mut self.shared {
+            match shared.news() {
+                Ok(entries) => entries.iter().for_each(|entry| self.hear(entry)),
+                Err(err) => self.alone(&err),
+            }
+        }
+        self.theirs.retain(|_, since| now.duration_since(*since) < FORGOTTEN);
+    }
+
+    /// Better to go on at one's own pace than not at all.
+    fn alone(&mut self, err: &io::Error) {
+        log::warn!("cannot share the pace with other programs: {err}; going on alone");
+        self.shared = None;
+        self.theirs.clear();
+    }
+
+    fn hear(&mut self, entry: &Entry) {
+        match entry.event {
+            Event::Begin => drop(self.theirs.insert(entry.chat.clone(), entry.instant())),
+            Event::Cancel => drop(self.theirs.remove(&entry.chat)),
+            Event::End => {
+                self.theirs.remove(&entry.chat);
+                self.count(&entry.chat, entry.instant());
+            }
+            Event::Flood(until) => {
+                let left = u64::try_from(until - delivery::now()).unwrap_or(0);
+                self.freeze(&entry.chat, Instant::now() + Duration::from_millis(left));
+            }
+        }
+    }
+
+    fn tell(&mut self, event: &Event, chat: &Chat) {
+        if let Some(shared) = &mut self.shared
+            && let Err(err) = shared.note(event, chat)
+        {
+            self.alone(&err);
+        }
+    }
+
+    /// Whether nobody else was faster; what they told meanwhile is taken in.
+    fn is_first(&mut self, chat: &Chat, now: Instant) -> bool {
+        let Some(shared) = &mut self.shared else { return true };
+        let (before, after) = match shared.before_ours() {
+            Ok(told) => told,
+            Err(err) => {
+                self.alone(&err);
+                return true;
+            }
+        };
+        before.iter().for_each(|entry| self.hear(entry));
+        let is_first = self.chat_ready(chat, now).is_some_and(|at| at <= now)
+            && self.overall_ready(now).is_some_and(|at| at <= now);
+        // Those who come after us see our line and wait; theirs only counts if it stays.
+        after.iter().for_each(|entry| self.hear(entry));
+        is_first
     }
 
     /// The earliest moment for the next message to this chat, by the chat's own limits; nothing while one is in flight.
     pub fn chat_ready(&self, chat: &Chat, now: Instant) -> Option<Instant> {
-        let Some(pace) = self.chats.get(self.key(chat)) else { return Some(now) };
+        let theirs = self.theirs.contains_key(self.key(chat)).then(|| now + LOOK_AGAIN);
+        let Some(pace) = self.chats.get(self.key(chat)) else { return Some(theirs.unwrap_or(now)) };
         if pace.in_flight {
             return None;
         }
-        let mut ready = now.max(pace.frozen.unwrap_or(now));
+        let mut ready = now.max(pace.frozen.unwrap_or(now)).max(theirs.unwrap_or(now));
         let group = chat.is_group().then_some(self.limits.group);
         for limit in [Some(self.limits.chat), group].into_iter().flatten() {
             if let Some(at) = free_at(&pace.answered, limit, 0) {
@@ -117,20 +210,34 @@ impl Pacing {
         if self.in_flight >= self.limits.overall.count {
             return None;
         }
-        let free = free_at(&self.overall, self.limits.overall, self.in_flight).unwrap_or(now);
+        let under_way = self.in_flight + self.theirs.len();
+        if under_way >= self.limits.overall.count {
+            return Some(now + LOOK_AGAIN);
+        }
+        let free = free_at(&self.overall, self.limits.overall, under_way).unwrap_or(now);
         Some(now.max(free).max(self.frozen.unwrap_or(now)))
     }
 
-    /// A message to this chat goes out.
-    pub fn begin(&mut self, chat: &Chat) {
+    /// A message to this chat goes out, unless another program's is faster: then it is to be tried again.
+    pub fn begin(&mut self, chat: &Chat, now: Instant) -> bool {
+        let key = self.key(chat).clone();
+        self.tell(&Event::Begin, &key);
+        if !self.is_first(chat, now) {
+            self.tell(&Event::Cancel, &key);
+            self.freeze(chat, now + LOOK_AGAIN);
+            return false;
+        }
         self.in_flight += 1;
         self.pace(chat).in_flight = true;
+        true
     }
 
     /// Its answer came, or none will; `counted` unless the server cannot have seen it.
     pub fn end(&mut self, chat: &Chat, counted: bool, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.pace(chat).in_flight = false;
+        let key = self.key(chat).clone();
+        self.tell(if counted { &Event::End } else { &Event::Cancel }, &key);
         if counted {
             self.count(chat, now);
         }
@@ -149,6 +256,9 @@ impl Pacing {
     pub fn flood(&mut self, chat: &Chat, silence: Duration, now: Instant) -> bool {
         let until = now + silence + AFTER_FLOOD;
         self.freeze(chat, until);
+        let millis = Millis::try_from((silence + AFTER_FLOOD).as_millis()).unwrap_or(Millis::MAX / 2);
+        let key = self.key(chat).clone();
+        self.tell(&Event::Flood(delivery::now() + millis), &key);
         self.floods.retain(|(at, other)| now.duration_since(*at) < FLOOD_MEMORY && other != chat);
         self.floods.push_back((now, chat.clone()));
         let all = self.floods.len() >= FLOODED_CHATS;
@@ -245,7 +355,7 @@ mod tests {
     }
 
     fn send(pacing: &mut Pacing, chat: &Chat, at: Instant) {
-        pacing.begin(chat);
+        assert!(pacing.begin(chat, at));
         pacing.end(chat, true, at);
     }
 
@@ -254,11 +364,11 @@ mod tests {
         let start = Instant::now();
         let mut pacing = Pacing::new(Limits::default());
         assert_eq!(pacing.chat_ready(&A, start), Some(start));
-        pacing.begin(&A);
+        pacing.begin(&A, start);
         assert_eq!(pacing.chat_ready(&A, start), None);
         pacing.end(&A, true, start + ms(300));
         assert_eq!(pacing.chat_ready(&A, start + ms(300)), Some(start + ms(1300)));
-        pacing.begin(&A);
+        pacing.begin(&A, start);
         pacing.end(&A, false, start + ms(1400));
         assert_eq!(pacing.chat_ready(&A, start + ms(1400)), Some(start + ms(1400)), "not sent, not counted");
     }
@@ -295,9 +405,9 @@ mod tests {
         let overall = Limit { count: 2, within: ms(1000) };
         let mut pacing = Pacing::new(Limits { overall, ..Limits::default() });
         send(&mut pacing, &A, start);
-        pacing.begin(&GROUP);
+        pacing.begin(&GROUP, start);
         assert_eq!(pacing.overall_ready(start + ms(10)), Some(start + ms(1000)));
-        pacing.begin(&Chat::Id(3));
+        pacing.begin(&Chat::Id(3), start);
         assert_eq!(pacing.overall_ready(start + ms(2000)), None);
     }
 
@@ -321,7 +431,7 @@ mod tests {
         let start = Instant::now();
         let mut pacing = Pacing::new("0/0/0".parse().unwrap());
         for n in 0..50 {
-            pacing.begin(&Chat::Id(n));
+            pacing.begin(&Chat::Id(n), start);
         }
         assert_eq!(pacing.overall_ready(start), Some(start));
         send(&mut pacing, &GROUP, start);
@@ -343,6 +453,44 @@ mod tests {
         assert_eq!(pacing.chat_ready(&name, start + ms(1000)), Some(start + ms(2000)));
         assert_eq!((pacing.others(&name), pacing.others(&GROUP)), (vec![GROUP], vec![name]));
         assert_eq!(pacing.others(&A), []);
+    }
+
+    #[test]
+    fn two_programs_keep_one_pace() {
+        let folder = std::env::temp_dir().join(format!("prometheus-telegram-one-pace-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let overall = Limit { count: 3, within: ms(1000) };
+        let of = |file: &str| {
+            let mut pacing = Pacing::new(Limits { overall, ..Limits::default() });
+            pacing.share_beside(&folder.join(file));
+            pacing
+        };
+        let (mut send, mut bot) = (of("outbox.db"), of("bot.db"));
+        let now = Instant::now();
+        assert!(send.begin(&A, now));
+        // It has not heard of it yet, and still does not send.
+        assert_eq!(bot.chat_ready(&A, now), Some(now));
+        assert!(!bot.begin(&A, now));
+        assert!(bot.begin(&GROUP, now), "another chat");
+        assert!(send.begin(&Chat::Id(3), now));
+        assert!(!bot.begin(&Chat::Id(4), now), "three are under way");
+        send.end(&A, true, now);
+        bot.listen(now);
+        let ready = bot.chat_ready(&A, now).unwrap().duration_since(now);
+        assert!((ms(900)..=ms(1100)).contains(&ready), "{ready:?}");
+        // A 429 is everybody's, and so is what an earlier run sent.
+        bot.end(&GROUP, true, now);
+        bot.flood(&GROUP, ms(7000), now);
+        send.listen(now);
+        assert!(send.chat_ready(&GROUP, now).unwrap() > now + ms(6000));
+        let later = of("outbox.db");
+        assert!(later.chat_ready(&A, now).unwrap() > now);
+        // One that was killed does not keep the others for ever.
+        let mut third = of("third");
+        third.listen(now + ms(11_000));
+        assert!(third.theirs.is_empty());
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
