@@ -17,7 +17,7 @@ fn a_conversation_in_english() {
     said("/start", &["👋 I bring you the alerts of Prometheus.", "/regexp mem|cpu", "/list"]);
     assert_eq!(world.keys(2), Vec::<Vec<String>>::new());
     said("/help", &["/subscribe severity=\"critical\"", "/stop"]);
-    said("/regexp", &["Write the expression behind the command", "/regexp ^Host"]);
+    said("/regexp", &["Write the expression after the command", "/regexp ^Host"]);
     said("/regexp mem | cpu", &["✅ You get alerts in whose name mem | cpu is found."]);
     assert_eq!(world.users()["2"], "mem | cpu");
     said("/regexp *", &["✅ You get every alert."]);
