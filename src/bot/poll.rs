@@ -103,6 +103,11 @@ pub fn run(
                 conflict.reset();
                 let (updates, next) = read(&result);
                 let Some(next) = next else {
+                    // After a quiet week Telegram's numbers begin anew.
+                    match store.offset() {
+                        Ok(known) => offset = known,
+                        Err(err) => log::warn!("cannot read what the bot remembers: {err}"),
+                    }
                     if start.elapsed() < TOO_SOON {
                         stop.sleep(idle.grow());
                     } else {
@@ -140,7 +145,7 @@ pub fn run(
             Answer::NotSent(why) | Answer::Unanswered(why) => out_of_reach(&why, &mut outage, stop),
         }
     }
-    if offset != confirmed {
+    if offset.is_some() && offset != confirmed {
         // What is on disk need not come again; should this fail, its number is known.
         api.call(&get_updates(offset, 1, 0));
     }

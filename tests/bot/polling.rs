@@ -77,6 +77,28 @@ fn a_server_that_answers_empty_polls_at_once_is_asked_in_peace() {
 }
 
 #[test]
+fn after_a_quiet_week_a_bot_that_runs_asks_for_any_number() {
+    let mut world = World::new("quiet-week", USERS);
+    world.start();
+    has(&world.asked(ADMIN, "/list"), &["mem"]);
+    world.end();
+    let body = r#"{"ok":true,"result":[]}"#;
+    world.sandbox.rules(json!([{"match": {"method": "getUpdates"}, "times": -1,
+        "do": {"http": {"status": 200, "headers": {"Content-Type": "application/json"}, "body": body}}}]));
+    let has_offset = |world: &World| {
+        let polls = world.sandbox.requests("getUpdates");
+        polls.last().map(|poll| poll["params"].get("offset").is_some())
+    };
+    world.start();
+    until("a poll with an offset", || (has_offset(&world) == Some(true)).then_some(()));
+    let db = rusqlite::Connection::open(world.scratch.path("bot.db")).unwrap();
+    assert_eq!(db.execute("UPDATE meta SET value = 0 WHERE key = 'offset_at'", []).unwrap(), 1);
+    until("a poll without", || (has_offset(&world) == Some(false)).then_some(()));
+    world.sandbox.clear_rules();
+    has(&world.asked(ADMIN, "/list"), &["mem"]);
+}
+
+#[test]
 fn another_program_or_a_webhook_is_named_and_waited_for() {
     let mut world = World::new("conflict", USERS);
     world.sandbox.rules(json!([{"match": {"method": "getUpdates"}, "times": 1, "do": {"preset": "conflict_poll"}}]));

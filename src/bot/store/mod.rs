@@ -114,7 +114,7 @@ pub struct Picture {
     pub language: String,
 }
 
-/// The file. One process at a time works with it, which [`crate::outbox::Lock`] sees to.
+/// The file. One process at a time works with it, which [`crate::disk::Lock`] sees to.
 pub struct Store {
     db: Mutex<Connection>,
 }
@@ -160,8 +160,8 @@ impl Store {
 
     /// The offset of the next poll; none when nothing came for so long that Telegram's numbers begin anew.
     pub fn offset(&self) -> Result<Option<i64>> {
-        let newest = "SELECT value, at FROM (SELECT value FROM meta WHERE key = 'offset'),
-            (SELECT max(at) AS at FROM updates) WHERE at > ?";
+        let newest = "SELECT value FROM meta WHERE key = 'offset'
+            AND (SELECT value FROM meta WHERE key = 'offset_at') > ?";
         self.db().query_row(newest, params![now() - OFFSET_LIVES], |row| row.get(0)).optional()
     }
 
@@ -177,7 +177,8 @@ impl Store {
                     fresh.push(update);
                 }
             }
-            tx.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('offset', ?)")?.execute(params![offset])?;
+            tx.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('offset', ?), ('offset_at', ?)")?
+                .execute(params![offset, now()])?;
         }
         tx.commit()?;
         Ok(fresh)
@@ -292,9 +293,11 @@ impl Store {
         picture.optional()
     }
 
-    /// The highest number of a picture so far.
+    /// The highest number of a picture so far, forgotten ones too: the keys under those must never mean another one.
     pub fn last_picture(&self) -> Result<i64> {
-        self.db().query_row("SELECT coalesce(max(id), 0) FROM pictures", [], |row| row.get(0))
+        let last = "SELECT max(coalesce((SELECT value FROM meta WHERE key = 'picture'), 0),
+            coalesce((SELECT max(id) FROM pictures), 0))";
+        self.db().query_row(last, [], |row| row.get(0))
     }
 
     /// The request of a chat.

@@ -36,6 +36,34 @@ fn an_update_has_an_effect_once() {
 }
 
 #[test]
+fn an_offset_lives_for_six_days_whatever_became_of_its_updates() {
+    let store = store();
+    store.accept(vec![update(5)], 6).unwrap();
+    store.db().execute("DELETE FROM updates", []).unwrap();
+    assert_eq!(store.offset().unwrap(), Some(6), "a quiet time only");
+    let set = |at: i64| store.db().execute("UPDATE meta SET value = ? WHERE key = 'offset_at'", [at]).unwrap();
+    set(now() - 6 * DAY + 60_000);
+    assert_eq!(store.offset().unwrap(), Some(6));
+    set(now() - 6 * DAY - 1);
+    assert_eq!(store.offset().unwrap(), None);
+    store.accept(vec![update(2)], 3).unwrap();
+    assert_eq!(store.offset().unwrap(), Some(3));
+}
+
+#[test]
+fn a_number_of_a_picture_is_used_once() {
+    let store = store();
+    assert_eq!(store.last_picture().unwrap(), 0);
+    let room = Room { chat: 5, thread: None };
+    let picture = |id| Change::Picture { id, room, shown: json!({}), language: "en".into() };
+    let apply = |changes| store.apply(&Effects { changes, ..Effects::default() }).unwrap();
+    apply(vec![picture(8), picture(9), picture(8)]);
+    apply(vec![Change::Forgotten(5)]);
+    assert!(store.picture(9).unwrap().is_none());
+    assert_eq!(store.last_picture().unwrap(), 9);
+}
+
+#[test]
 fn a_later_screen_takes_the_place_of_one_that_waits() {
     let store = store();
     let first = store.apply(&said(1, "first")).unwrap();

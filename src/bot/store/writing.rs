@@ -47,6 +47,11 @@ fn change_one(tx: &Transaction<'_>, change: &Change) -> Result<()> {
                 "INSERT OR REPLACE INTO pictures (id, at, chat, thread, shown, language) VALUES (?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![id, now(), chat, thread, shown.to_string(), language])?;
+            tx.prepare_cached(
+                "INSERT INTO meta VALUES ('picture', ?)
+                 ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)",
+            )?
+            .execute([id])?;
         }
         Change::Requested(request) => {
             let [chat, thread] = key(request.room);
