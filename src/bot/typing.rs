@@ -34,6 +34,11 @@ impl Typing {
 
     /// Shows the action while `work` lasts. Whether Telegram takes it does not matter.
     pub fn during<T>(&self, room: Room, work: impl FnOnce() -> T) -> T {
+        let _under_way = self.begin(room);
+        work()
+    }
+
+    fn begin(&self, room: Room) -> UnderWay<'_> {
         let (is_first_here, is_first) = {
             let mut rooms = self.rooms();
             let is_first = rooms.is_empty();
@@ -52,15 +57,7 @@ impl Typing {
                 log::warn!("cannot start a thread: {err}");
             }
         }
-        let result = work();
-        let mut rooms = self.rooms();
-        if let Some(count) = rooms.get_mut(&room) {
-            *count -= 1;
-            if *count == 0 {
-                rooms.remove(&room);
-            }
-        }
-        result
+        UnderWay { typing: self, room }
     }
 
     fn tick(&self) {
@@ -84,5 +81,46 @@ impl Typing {
             let answer = api.call(&Call { method: "sendChatAction", parameters, file: None });
             log::debug!("sendChatAction: {answer:?}");
         });
+    }
+}
+
+/// Ends with the work, and with its panic too.
+struct UnderWay<'a> {
+    typing: &'a Typing,
+    room: Room,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut rooms = self.typing.rooms();
+        if let Some(count) = rooms.get_mut(&self.room) {
+            *count -= 1;
+            if *count == 0 {
+                rooms.remove(&self.room);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::secret::Secret;
+
+    #[test]
+    fn a_panic_leaves_no_room_busy() {
+        let config = Config {
+            bot_token: Secret::new("1:a").ok(),
+            api_url: "http://127.0.0.1:9".to_owned(),
+            ..Config::default()
+        };
+        let typing = Typing::new(Api::new(&config, 1).unwrap());
+        let room = Room { chat: 1, thread: None };
+        assert_eq!(typing.during(room, || typing.rooms().len()), 1);
+        assert!(catch_unwind(AssertUnwindSafe(|| typing.during(room, || panic!("a bug")))).is_err());
+        assert!(typing.rooms().is_empty());
     }
 }
