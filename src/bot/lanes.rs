@@ -110,9 +110,9 @@ impl Lanes {
         self.inner.state().waiting
     }
 
-    /// Waits until there is room for more, or for this long.
-    pub fn wait_for_room(&self, patience: Duration) {
-        self.wait(patience, |state| state.waiting < MOST);
+    /// Waits until there is room for more, or for this long; whether there is.
+    pub fn wait_for_room(&self, patience: Duration) -> bool {
+        self.wait(patience, |state| state.waiting < MOST)
     }
 
     /// Handles no more; waits for what is being handled, at most for this long. The rest waits on disk.
@@ -121,16 +121,17 @@ impl Lanes {
         self.wait(patience, |state| state.lanes.is_empty());
     }
 
-    fn wait(&self, patience: Duration, enough: impl Fn(&State) -> bool) {
+    fn wait(&self, patience: Duration, enough: impl Fn(&State) -> bool) -> bool {
         let deadline = Instant::now() + patience;
         let mut state = self.inner.state();
         while !enough(&state) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return;
+                return false;
             }
             state = self.inner.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+        true
     }
 }
 
@@ -187,5 +188,18 @@ mod tests {
         drop(release);
         lanes.wait(PATIENCE, |state| state.waiting == 0);
         assert_eq!(lanes.waiting(), 0);
+    }
+
+    #[test]
+    fn whether_there_is_room_for_more() {
+        let (release, gate) = channel::<()>();
+        let gate = Mutex::new(gate);
+        let lanes = Lanes::new(move |_| gate.lock().unwrap().recv().unwrap_or(()));
+        assert!(lanes.wait_for_room(Duration::ZERO));
+        let most = MOST as i64;
+        assert!((0..most).all(|id| lanes.add(lane(id, false), update(id)).is_none()));
+        assert!(!lanes.wait_for_room(Duration::ZERO));
+        drop(release);
+        assert!(lanes.wait_for_room(PATIENCE));
     }
 }

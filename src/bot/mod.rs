@@ -134,7 +134,6 @@ pub fn run(mut conversation: Conversation, options: &Options, api: &Api, stop: &
     };
     crate::notice!("answering as @{}", conversation.me.username);
     crate::notify::status(&format!("answering as @{}", conversation.me.username));
-    crate::notify::status(&format!("answering as @{}", conversation.me.username));
     if options.delete_webhook {
         let answer = api.call(&Call { method: "deleteWebhook", parameters: json!({}), file: None });
         log::info!("deleteWebhook: {answer:?}");
@@ -213,7 +212,7 @@ fn listen(
             for update in updates {
                 take(&conversation, &lanes, &events, update);
             }
-            lanes.wait_for_room(LAST_STEPS);
+            while !lanes.wait_for_room(LAST_STEPS) && !stop.is_set() {}
         });
         let end = end.context("cannot read what the bot remembers").map(|end| match end {
             poll::End::Asked => End::Asked,
