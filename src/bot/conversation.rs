@@ -117,13 +117,16 @@ impl Conversation {
         effects
     }
 
-    /// For a chat that wrote more than can be handled; nothing for those who are not let in.
+    /// For a chat that wrote more than can be handled; nothing for those who are not let in. A button that was pressed
+    /// stays busy until there is an answer.
     pub fn too_many(&self, update: &Update) -> Effects {
         let mut effects = Effects::default();
-        if let Event::Message(message) = &update.event
-            && self.access.lets_in(&self.guests.roster(), message.chat.id)
-        {
-            effects.say(Reply::to(message, self.words_of(message).say(Word::TooMany, &[])).slot("too many"));
+        match &update.event {
+            Event::Message(message) if self.access.lets_in(&self.guests.roster(), message.chat.id) => {
+                effects.say(Reply::to(message, self.words_of(message).say(Word::TooMany, &[])).slot("too many"));
+            }
+            Event::Press(press) => effects.answer(press.from.id, &press.query, ""),
+            _ => {}
         }
         effects
     }
@@ -163,7 +166,11 @@ impl Conversation {
         let mut effects = match text {
             Text::Command(name, argument) => self.command(&heard, name, argument)?,
             // In a group people talk to each other. Whoever taps a key there answers the message that brought it.
-            Text::Words(text) if is_private || message.answers == Some(self.me.id) || text.starts_with('/') => {
+            Text::Words(text) if is_private || message.answers == Some(self.me.id) => self.browse(&heard, text)?,
+            // A command that is not ours: without our name it may be another bot's.
+            Text::Words(text)
+                if text.starts_with('/') && (self.is_named(message) || self.is_exact(&heard, text)?) =>
+            {
                 self.browse(&heard, text)?
             }
             Text::Words(_) | Text::Foreign => Effects::default(),
@@ -176,13 +183,21 @@ impl Conversation {
         Ok(effects)
     }
 
+    /// `/slug@our_name`
+    fn is_named(&self, message: &Message) -> bool {
+        let word = message.text.split_whitespace().next().unwrap_or_default();
+        word.rsplit_once('@').is_some_and(|(_, name)| name.eq_ignore_ascii_case(&self.me.username))
+    }
+
     fn command(&self, heard: &Heard<'_>, name: Name, argument: &str) -> Result<Effects, String> {
         let words = heard.words;
         match name {
             Name::Start => {
                 let mut effects = Effects::default();
                 let reply = Reply::to(heard.message, self.greeting(words));
-                self.say_with_dashboards(&mut effects, reply, heard.room(), words);
+                // In a group only the one who is answered gets the keys.
+                let has_keys = heard.message.chat.kind != Kind::Channel;
+                self.greet(&mut effects, reply, heard.room(), words, has_keys);
                 Ok(effects)
             }
             Name::Help => Ok(heard.reply(self.help(heard))),

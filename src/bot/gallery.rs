@@ -95,21 +95,45 @@ impl Conversation {
         })
     }
 
-    /// A greeting with the keyboard of dashboards; without it where Grafana does not answer.
+    /// Whether a text is the name of a dashboard, or of a panel of the open one, and not only a part of it.
+    pub(super) fn is_exact(&self, heard: &Heard<'_>, text: &str) -> Result<bool, String> {
+        let Some(gallery) = &self.gallery else { return Ok(false) };
+        let name = browse::one_line(text.strip_prefix('/').unwrap_or(text)).to_lowercase();
+        let is = |known: &str| browse::one_line(known).to_lowercase() == name;
+        let Ok(hits) = gallery.recent.dashboards() else { return Ok(false) };
+        if hits.iter().any(|hit| is(&hit.uid) || is(&hit.title) || hit.slug().is_some_and(is)) {
+            return Ok(true);
+        }
+        let Some(uid) = self.place(heard.room())?.dashboard else { return Ok(false) };
+        let open = gallery.recent.dashboard(&uid);
+        Ok(open.is_ok_and(|dashboard| dashboard.panels.iter().any(|panel| is(&panel.title))))
+    }
+
+    /// A greeting with the keyboard of dashboards, for one person: without a message to answer, a group's keyboard would be
+    /// everybody's.
     pub(super) fn say_with_dashboards(&self, effects: &mut Effects, reply: Reply, room: Room, words: Words) {
+        self.greet(effects, reply, room, words, room.chat > 0);
+    }
+
+    /// A greeting; without keys also where Grafana does not answer.
+    pub(super) fn greet(&self, effects: &mut Effects, reply: Reply, room: Room, words: Words, has_keys: bool) {
         let hits = self.gallery.as_ref().map(|gallery| gallery.recent.dashboards());
-        match hits {
+        let keys = match hits {
             Some(Ok(hits)) => {
                 let screen = browse::dashboards(&hits, &Place::default(), &labels(words));
                 effects.changes.push(Change::Place(room, json!(screen.place)));
-                effects.say(reply.keys(&screen.keyboard));
+                Some(screen.keyboard)
             }
             Some(Err(err)) => {
                 log::warn!("no dashboards for a greeting: {err}");
-                effects.say(reply);
+                None
             }
-            None => effects.say(reply.keys(&[])),
-        }
+            None => Some(Vec::new()),
+        };
+        effects.say(match keys.filter(|_| has_keys) {
+            Some(keys) => reply.keys(&keys),
+            None => reply,
+        });
     }
 
     fn place(&self, room: Room) -> Result<Place, String> {
@@ -185,16 +209,19 @@ impl Conversation {
             language: words.code().to_owned(),
         });
         let mut parameters = json!({"chat_id": chat.id, "message_id": message});
-        let (method, picture, said) = if button.redraws() {
-            ("editMessageMedia", Some(id), words.get(Word::PictureDrawing))
+        // Whoever taps on does not want to see what lies between; but keys alone are no picture.
+        let (method, slot, picture, said) = if button.redraws() {
+            if let Some(thread) = known.room.thread {
+                // An edit does not need it, but a message in its place does.
+                parameters["message_thread_id"] = thread.into();
+            }
+            ("editMessageMedia", format!("picture {id}"), Some(id), words.get(Word::PictureDrawing))
         } else {
             parameters["reply_markup"] = picture::keyboard(&changed, &dashboard, id, &picture_words(words));
-            ("editMessageReplyMarkup", None, "")
+            ("editMessageReplyMarkup", format!("keys {id}"), None, "")
         };
         effects.answer(press.from.id, &press.query, said);
-        // Whoever taps on does not want to see what lies between.
-        let slot = Some(format!("picture {id}"));
-        effects.calls.push(Outgoing { chat: chat.id, method, parameters, slot, request: None, picture });
+        effects.calls.push(Outgoing { chat: chat.id, method, parameters, slot: Some(slot), request: None, picture });
         Ok(effects)
     }
 
@@ -222,7 +249,11 @@ impl Conversation {
         let now = Timestamp::now().to_zoned(self.zone.clone());
         let said = picture_words(words);
         let caption = picture::caption(&shown, &dashboard, &now, &said);
-        let keyboard = picture::keyboard(&shown, &dashboard, id, &said);
+        // Keys may have been opened while it was drawn.
+        let newest = self.store.picture(id).ok().flatten();
+        let newest = newest.and_then(|known| serde_json::from_value::<Shown>(known.shown).ok());
+        let open = newest.map_or_else(|| shown.open.clone(), |newest| newest.open);
+        let keyboard = picture::keyboard(&Shown { open, ..shown }, &dashboard, id, &said);
         let file = File { parameter: "photo", name: "panel.png".to_owned(), kind: "image/png", bytes: picture.png };
         Ok(Drawn { file, parameters: with_picture(call, caption, keyboard) })
     }

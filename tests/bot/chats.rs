@@ -128,6 +128,8 @@ fn who_is_meant_and_who_speaks() {
     world.ignored(group("/list@other_bot"));
     world.ignored(group("how is the memory?"));
     world.ignored(group("go back"));
+    world.ignored(group("/weather"));
+    world.ignored(json!({"chat": -1003, "sender_chat": -1003, "text": "/weather"}));
     has(&text_of(&world.ask_as(group(&format!("/list@{me}")))), &["You get no alerts."]);
 
     // An anonymous administrator of the group is the group; nobody knows which of the bot's administrators it may be.
@@ -141,6 +143,7 @@ fn who_is_meant_and_who_speaks() {
     // A channel is let in as a whole, too.
     has(&text_of(&world.ask_as(json!({"chat": -1003, "sender_chat": -1003, "text": "/regexp news"}))), &["✅"]);
     assert_eq!(world.users()["-1003"], "news");
+    has(&text_of(&world.ask_as(json!({"chat": -1003, "sender_chat": -1003, "text": "/start"}))), &["👋"]);
 
     // What was edited was done already; what was forwarded was meant for somebody else.
     let message = |extra: Value| {

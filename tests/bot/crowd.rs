@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::until;
 use crate::keyboards::{asked_for, stored};
 use crate::standin::{Gate, Generation, Setup, Standin, Stored};
-use crate::world::{World, has, text_of};
+use crate::world::{ADMIN, World, has, text_of};
 
 const PEOPLE: i64 = 200;
 
@@ -141,4 +141,20 @@ fn a_grafana_that_hangs_altogether_blocks_no_command() {
         1,
         "one call for a hundred people"
     );
+}
+
+#[test]
+fn presses_that_are_left_out_are_answered_too() {
+    let gate = Gate::new("/api/");
+    let standin =
+        Standin::start(Setup { gate: Some(gate.clone()), ..Setup::new(Generation::V13, vec![stored("classic")]) });
+    let mut world = World::new("left-out", &users(&[2])).grafana(&standin);
+    world.start();
+    world.say(ADMIN, "/start");
+    // One is being handled, thirty wait.
+    (0..45).for_each(|n| _ = world.forge(ADMIN, n, "p:1:u", ADMIN));
+    until("answers", || (world.sandbox.requests("answerCallbackQuery").len() >= 14).then_some(()));
+    assert!(world.said(ADMIN).is_empty(), "the others wait: {:?}", world.said(ADMIN));
+    gate.set_open(true);
+    until("all answers", || (world.sandbox.requests("answerCallbackQuery").len() == 45).then_some(()));
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::until;
-use crate::standin::{Fault, Generation, Setup, Standin, Stored, drawing};
+use crate::standin::{Fault, Gate, Generation, Setup, Standin, Stored, drawing};
 use crate::world::{ADMIN, World, has, text_of};
 
 const USERS: &str = r#"{"1": {"role": "admin"}, "2": {}, "-1001": {}}"#;
@@ -247,4 +247,109 @@ fn telegram_that_takes_no_picture_is_told_in_words() {
     let newest =
         until("a picture", || world.said(ADMIN).into_iter().rev().find(|message| message.get("photo").is_some()));
     has(&asked_for(&world, &newest), &["from=now-1h"]);
+}
+
+#[test]
+fn keys_that_are_opened_leave_a_picture_being_drawn_alone() {
+    let mut shop = stored("classic");
+    let variable = |name: &str, values: [&str; 5]| {
+        let options: Vec<Value> = values.iter().map(|value| json!({"text": value, "value": value})).collect();
+        json!({"name": name, "label": name, "type": "custom", "query": values.join(","), "options": options,
+            "current": {"text": values[0], "value": values[0]}})
+    };
+    shop.content["templating"]["list"] =
+        json!([variable("shop", ["eu", "us", "asia", "mars", "moon"]), variable("desk", ["a", "b", "c", "d", "e"])]);
+    let gate = Gate::new("/render/");
+    gate.set_open(true);
+    let standin =
+        Standin::start(Setup { gate: Some(gate.clone()), ..Setup::new(Generation::V12, vec![shop, stored("tabs")]) });
+    let mut world = World::new("opened", USERS).grafana(&standin);
+    world.start();
+    world.ask(ADMIN, "Web shop");
+    let picture = world.ask(ADMIN, "Orders");
+    world.quiet();
+    gate.set_open(false);
+    let shown = world.sandbox.requests("sendChatAction").len();
+    world.press(ADMIN, &picture, "7d", ADMIN);
+    until("the drawing", || (world.sandbox.requests("sendChatAction").len() > shown).then_some(()));
+    world.press(ADMIN, &picture, "shop: eu ▾", ADMIN);
+    let opened = until("the values", || {
+        Some(again(&world, ADMIN, &picture)).filter(|message| buttons(message).contains(&"◂ back".to_owned()))
+    });
+    assert!(!asked_for(&world, &opened).contains("now-7d"), "the gate holds it");
+    gate.set_open(true);
+    let drawn = until("the picture of seven days", || {
+        Some(again(&world, ADMIN, &picture)).filter(|message| asked_for(&world, message).contains("from=now-7d"))
+    });
+    assert_eq!(buttons(&drawn), buttons(&opened), "still open");
+    let update = world.press(ADMIN, &drawn, "moon", ADMIN);
+    world.settled(update);
+    has(&asked_for(&world, &again(&world, ADMIN, &picture)), &["from=now-7d", "var-shop=moon"]);
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn what_comes_in_place_of_a_picture_comes_to_its_topic() {
+    let standin = Standin::start(setup());
+    let mut world = World::new("topic", USERS).grafana(&standin);
+    world.group(-1001, "Ops");
+    world.start();
+    let topic = |text: &str| json!({"chat": -1001, "from": 5, "thread": 7, "text": text});
+    world.ask_as(topic("/web-shop"));
+    let picture = world.ask_as(topic("/orders"));
+    has(&asked_for(&world, &picture), &["panelId=3"]);
+    for (description, button) in [("IMAGE_PROCESS_FAILED", "↻"), ("message to edit not found", "24h")] {
+        world.sandbox.rules(json!([{"match": {"method": "editMessageMedia"}, "times": 1,
+            "do": {"error": {"code": 400, "description": format!("Bad Request: {description}")}}}]));
+        let before = world.said(-1001).len();
+        world.press(-1001, &picture, button, 5);
+        let instead = world.hears(-1001, before + 1, button);
+        assert_eq!(instead["message_thread_id"], 7, "{instead}");
+        assert_eq!(instead.get("photo").is_some(), button == "24h", "{instead}");
+    }
+}
+
+#[test]
+fn commands_of_other_bots_are_theirs() {
+    let standin = Standin::start(setup());
+    let mut world = World::new("theirs", r#"{"1": {"role": "admin"}, "-1001": {}, "-1003": {}}"#).grafana(&standin);
+    world.group(-1001, "Ops");
+    world.sandbox.post("/chat", json!({"id": -1003, "type": "channel", "title": "News", "bot": "administrator"}));
+    world.start();
+    let me = world.log().split("answering as @").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    let group = |text: &str| json!({"chat": -1001, "from": 5, "text": text});
+    let channel = |text: &str| json!({"chat": -1003, "sender_chat": -1003, "text": text});
+    for text in ["/weather", "/weather tomorrow", "/web", "/orders", "/back"] {
+        world.ignored(group(text));
+        world.ignored(channel(text));
+    }
+    // With the bot's name, or with a dashboard's whole name, or with that of one of its panels.
+    has(&text_of(&world.ask_as(group(&format!("/weather@{me}")))), &["Nothing is called"]);
+    for said in [group, channel] {
+        has(&text_of(&world.ask_as(said("/web-shop"))), &["📊 Web shop"]);
+        has(&text_of(&world.ask_as(said("/WEB shop"))), &["📊 Web shop"]);
+        has(&asked_for(&world, &world.ask_as(said("/orders"))), &["panelId=3"]);
+        world.ignored(said("/order"));
+    }
+}
+
+#[test]
+fn keys_only_where_one_person_gets_them() {
+    let standin = Standin::start(setup());
+    let mut world = World::new("who-gets-keys", r#"{"1": {"role": "admin"}, "-1003": {}}"#).grafana(&standin);
+    world.person(5, "Fay", "en");
+    world.group(-1002, "Ops");
+    world.sandbox.post("/chat", json!({"id": -1003, "type": "channel", "title": "News", "bot": "administrator"}));
+    world.start();
+    has(&text_of(&world.ask_as(json!({"chat": -1003, "sender_chat": -1003, "text": "/start"}))), &["👋"]);
+    assert!(world.keys(-1003).is_empty());
+
+    let start = json!({"chat": -1002, "from": 5, "text": "/start"});
+    has(&text_of(&world.ask_as(start.clone())), &["passed on"]);
+    let request = world.hears(ADMIN, 1, "the request");
+    world.press(ADMIN, &request, "✅ Approve", ADMIN);
+    has(&text_of(&world.hears(-1002, 2, "the approval")), &["This group was let in"]);
+    assert!(world.keys(-1002).is_empty(), "nobody asked for them");
+    has(&text_of(&world.ask_as(start)), &["👋"]);
+    assert_eq!(flat(world.keys(-1002)), ["Web shop", "Mail", "City network"]);
 }

@@ -18,6 +18,10 @@ fn keyboards() {
         json!({"chat_id": 1, "text": "x", "reply_markup": {"inline_keyboard": [[{"text": "x", "url": "foo"}]]}});
     assert!(sandbox.refused("sendMessage", bad_url).1.starts_with("Bad Request: can't parse inline keyboard button: "));
     let keys = json!({"keyboard": [["a", {"text": "b"}]], "one_time_keyboard": true});
+    for markup in [keys.clone(), json!({"remove_keyboard": true})] {
+        let post = json!({"chat_id": "@news", "text": "x", "reply_markup": markup});
+        assert_eq!(sandbox.refused("sendMessage", post).1, "Bad Request: inline keyboard expected");
+    }
     let sent = sandbox.ok("sendMessage", json!({"chat_id": 1, "text": "x", "reply_markup": keys}));
     assert_eq!(sent["reply_markup"], Value::Null, "only inline keyboards are shown in answers");
     assert_eq!(sandbox.post_fails("tap", json!({"chat": 1, "text": "c"})), 404);

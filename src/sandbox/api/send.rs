@@ -154,7 +154,7 @@ fn options(params: &Params, mut late: Option<&'static str>) -> Result<Options, R
     Ok(Options { thread, reply_to: reply_to.filter(|id| *id > 0), reply_optional, markup, late })
 }
 
-/// Chat, thread, reply target: in this order.
+/// Chat, thread, reply target, kind of keyboard: in this order.
 fn place(state: &mut State, call: &Call, options: &Options) -> Result<i64, Refusal> {
     let id = target(state, call)?;
     writable(state, id)?;
@@ -174,6 +174,10 @@ fn place(state: &mut State, call: &Call, options: &Options) -> Result<i64, Refus
         && chat.message(reply_to).is_none_or(|message| message.deleted)
     {
         return Err(Refusal::bad("message to be replied not found"));
+    }
+    // A channel has nobody to write with other keys.
+    if chat.kind == ChatKind::Channel && matches!(options.markup, Markup::Reply(_) | Markup::Remove | Markup::Force) {
+        return Err(Refusal::bad("inline keyboard expected"));
     }
     Ok(id)
 }
@@ -195,7 +199,7 @@ fn deliver(state: &mut State, call: &Call, chat: i64, options: Options, content:
         entry.delivered += 1;
         match options.markup {
             Markup::Inline(rows) if rows != Value::Array(Vec::new()) => message.inline = Some(Box::new(rows)),
-            Markup::Reply(keyboard) if entry.kind != ChatKind::Channel => entry.keyboard = Some(keyboard),
+            Markup::Reply(keyboard) => entry.keyboard = Some(keyboard),
             Markup::Remove => entry.keyboard = None,
             _ => {}
         }
