@@ -22,7 +22,7 @@ fn the_first_administrator_pairs_and_lets_others_in() {
     has(&world.asked(ADMIN, &format!("/start {code}")), &["✅ You are this bot's administrator now.", "/regexp"]);
     assert_eq!(world.users()["1"]["role"], "admin");
     // The code is good for one.
-    has(&world.asked(2, &format!("/start {code}")), &["Ваша просьба передана"]);
+    has(&world.asked(2, &format!("/start {code}")), &["Ваша просьба передана; если вас допустят, я напишу."]);
     assert!(world.users().get("2").is_none());
     let request = world.hears(ADMIN, 3, "the request");
     has(&text_of(&request), &["🔑 Боря <b> wants to be let in.\nid 2"]);

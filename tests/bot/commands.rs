@@ -35,6 +35,7 @@ fn a_conversation_in_english() {
     );
     said("/subscribe team=\"<b>&\"", &["team=\"<b>&\""]);
     said("/subscribe team", &["❌ I cannot read these labels", "\nteam\n"]);
+    said("/subscribe team=~\"db(?=x)\"", &["❌ I cannot read these labels", "look-around", "use !~"]);
     assert_eq!(
         world.users()["2"],
         json!({"match": ["*"], "labels": ["severity=\"critical\", team=~\"db|web\"", "team=\"<b>&\""]})
