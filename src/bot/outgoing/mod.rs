@@ -193,7 +193,8 @@ impl<H: House> Queue<H> {
 
     fn add(&mut self, queued: Queued) {
         let of_chat = self.chats.get(&queued.call.chat);
-        if of_chat.is_some_and(|ids| ids.len() >= MOST_OF_A_CHAT) {
+        // Those with a slot take each other's place, so there are never many.
+        if queued.call.slot.is_none() && of_chat.is_some_and(|ids| ids.len() >= MOST_OF_A_CHAT) {
             log::warn!("chat {} is asked for more than it can be told; something is left out", queued.call.chat);
             self.store.surely(|store| store.sent(&queued, None));
             return;
