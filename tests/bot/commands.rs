@@ -37,7 +37,7 @@ fn a_conversation_in_english() {
     said("/subscribe team", &["❌ I cannot read these labels", "\nteam\n"]);
     assert_eq!(
         world.users()["2"],
-        json!({"match": "*", "labels": ["severity=\"critical\", team=~\"db|web\"", "team=\"<b>&\""]})
+        json!({"match": ["*"], "labels": ["severity=\"critical\", team=~\"db|web\"", "team=\"<b>&\""]})
     );
     said(
         "/list",
