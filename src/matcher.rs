@@ -10,6 +10,9 @@ use regex::Regex;
 use crate::alert::Labels;
 use crate::pattern::{LONGEST, Mistake, PatternError, compile_anchored};
 
+/// Matchers in a set; more are nobody's wish.
+pub const MOST: usize = 16;
+
 /// All of these must hold. Displayed in one form for all that mean the same: sorted, without repetitions, values quoted.
 #[derive(Debug)]
 pub struct Matchers(Vec<Matcher>);
@@ -29,6 +32,21 @@ enum Sign {
     NotEqual,
     Like,
     NotLike,
+}
+
+impl Sign {
+    fn is_pattern(self) -> bool {
+        matches!(self, Sign::Like | Sign::NotLike)
+    }
+}
+
+impl Matcher {
+    fn compiled(mut self, sharing: usize) -> Result<Self, PatternError> {
+        if self.sign.is_pattern() {
+            self.regex = Some(compile_anchored(&self.value, sharing)?);
+        }
+        Ok(self)
+    }
 }
 
 /// The longer ones first, as they must be looked for.
@@ -52,14 +70,27 @@ impl Matchers {
             input.end -= 1;
         }
         input.skip_blanks();
-        let mut matchers = Vec::new();
+        let mut read = Vec::new();
         while !input.rest().is_empty() {
-            matchers.push(input.matcher()?);
+            if read.len() == MOST {
+                let reason = format!("more than {MOST} matchers");
+                return Err(PatternError { kind: Mistake::TooBig, ..input.wrong(reason) });
+            }
+            read.push(input.matcher()?);
             input.skip_blanks();
             if !input.take(",") && !input.rest().is_empty() {
                 return Err(input.wrong(format!("expected \",\" before {:?}", input.rest())));
             }
             input.skip_blanks();
+        }
+        // What a set may use compiled is shared by its patterns: each with a bound of its own adds up.
+        let sharing = read.iter().filter(|(matcher, _)| matcher.sign.is_pattern()).count();
+        let mut matchers = Vec::new();
+        for (matcher, places) in read {
+            matchers.push(matcher.compiled(sharing).map_err(|err| {
+                let place = err.at.and_then(|at| places.get(at)).map(|at| text[..*at].chars().count());
+                PatternError { at: place, ..err }
+            })?);
         }
         if matchers.is_empty() {
             return Err(PatternError::new(None, Mistake::Empty, "no matcher in it"));
@@ -129,7 +160,8 @@ impl<'a> Input<'a> {
         PatternError::new(self.text[..self.at].chars().count(), Mistake::Syntax, reason)
     }
 
-    fn matcher(&mut self) -> Result<Matcher, PatternError> {
+    /// A matcher that is not compiled yet, and where its value stands.
+    fn matcher(&mut self) -> Result<(Matcher, Vec<usize>), PatternError> {
         let start = self.at;
         let name = if self.rest().starts_with('"') {
             self.quoted()?.0
@@ -151,14 +183,7 @@ impl<'a> Input<'a> {
         };
         self.skip_blanks();
         let (value, places) = self.value()?;
-        let regex = match sign {
-            Sign::Equal | Sign::NotEqual => None,
-            Sign::Like | Sign::NotLike => Some(compile_anchored(&value).map_err(|err| {
-                let place = err.at.and_then(|at| places.get(at)).map(|at| self.text[..*at].chars().count());
-                PatternError { at: place, ..err }
-            })?),
-        };
-        Ok(Matcher { name, sign, value, regex })
+        Ok((Matcher { name, sign, value, regex: None }, places))
     }
 
     /// A value, and the byte at which each of its characters, and its end, stands.
@@ -253,6 +278,17 @@ mod tests {
         ] {
             assert_eq!(Matchers::parse(text).unwrap_err().at, at, "{text}");
         }
+    }
+
+    #[test]
+    fn a_set_takes_no_more_than_one_pattern() {
+        let set =
+            |count: usize, pattern: &str| -> String { (0..count).map(|n| format!("a{n}=~\"{pattern}\",")).collect() };
+        assert!(Matchers::parse(&set(1, r"\w{14}")).is_ok());
+        assert_eq!(Matchers::parse(&set(MOST, r"\w{14}")).unwrap_err().kind, Mistake::TooBig);
+        assert!(Matchers::parse(&set(MOST, "db-[0-9]+|web.*")).is_ok());
+        let many = Matchers::parse(&set(MOST + 1, "x")).unwrap_err();
+        assert_eq!((many.kind, many.reason.as_str()), (Mistake::TooBig, "more than 16 matchers"));
     }
 
     #[test]

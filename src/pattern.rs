@@ -74,15 +74,15 @@ pub fn check(pattern: &str) -> Result<(), PatternError> {
 
 /// Compiles a pattern that is found anywhere, whatever the case.
 pub fn compile(pattern: &str) -> Result<Regex, PatternError> {
-    build(pattern, pattern, true)
+    build(pattern, pattern, true, 1)
 }
 
-/// Compiles a pattern that must fit the whole of a text, case and all.
-pub fn compile_anchored(pattern: &str) -> Result<Regex, PatternError> {
-    build(pattern, &format!("^(?:{pattern})$"), false)
+/// Compiles a pattern that must fit the whole of a text, case and all; one of so many that share the memory of one.
+pub fn compile_anchored(pattern: &str, sharing: usize) -> Result<Regex, PatternError> {
+    build(pattern, &format!("^(?:{pattern})$"), false, sharing.max(1))
 }
 
-fn build(typed: &str, whole: &str, case_insensitive: bool) -> Result<Regex, PatternError> {
+fn build(typed: &str, whole: &str, case_insensitive: bool, sharing: usize) -> Result<Regex, PatternError> {
     if typed.chars().nth(LONGEST).is_some() {
         return Err(PatternError::new(
             LONGEST,
@@ -95,9 +95,9 @@ fn build(typed: &str, whole: &str, case_insensitive: bool) -> Result<Regex, Patt
     if let Err(err) = parser.parse(typed) {
         return Err(explained(typed, &err));
     }
-    let regex =
-        RegexBuilder::new(whole).case_insensitive(case_insensitive).size_limit(COMPILED).dfa_size_limit(CACHE).build();
-    regex.map_err(|err| match err {
+    let mut builder = RegexBuilder::new(whole);
+    builder.case_insensitive(case_insensitive).size_limit(COMPILED / sharing).dfa_size_limit(CACHE);
+    builder.build().map_err(|err| match err {
         regex::Error::CompiledTooBig(_) => {
             PatternError::new(None, Mistake::TooBig, "the pattern is too large when compiled")
         }
@@ -159,8 +159,9 @@ mod tests {
 
     #[test]
     fn an_anchored_pattern_cannot_leave_its_anchors() {
-        assert_eq!(compile_anchored("a)|(b").unwrap_err().at, Some(1));
-        assert!(compile_anchored("a|b").unwrap().is_match("b") && !compile_anchored("a|b").unwrap().is_match("ab"));
+        assert_eq!(compile_anchored("a)|(b", 1).unwrap_err().at, Some(1));
+        let either = compile_anchored("a|b", 1).unwrap();
+        assert!(either.is_match("b") && !either.is_match("ab"));
     }
 
     #[test]

@@ -46,8 +46,6 @@ pub struct Conversation {
     pub language: Option<String>,
     /// Of the times that are shown.
     pub zone: TimeZone,
-    /// With which the first administrator pairs.
-    pub pairing: Option<String>,
     /// The number of the last picture.
     pub pictures: AtomicI64,
     /// What is counted.
@@ -193,6 +191,9 @@ impl Conversation {
         let words = heard.words;
         match name {
             Name::Start => {
+                if let Some(effects) = self.came_in(heard, argument)? {
+                    return Ok(effects);
+                }
                 let mut effects = Effects::default();
                 let reply = Reply::to(heard.message, self.greeting(words));
                 // In a group only the one who is answered gets the keys.

@@ -119,7 +119,6 @@ pub fn prepare(config: &Config, options: &Options, api: &Api, metrics: Arc<Metri
         seen: options.seen.clone(),
         language: config.language.clone(),
         zone,
-        pairing: None,
         pictures,
         metrics,
     })
@@ -138,7 +137,7 @@ pub fn run(mut conversation: Conversation, options: &Options, api: &Api, stop: &
         let answer = api.call(&Call { method: "deleteWebhook", parameters: json!({}), file: None });
         log::info!("deleteWebhook: {answer:?}");
     }
-    conversation.pairing = pairing(&conversation)?;
+    tell_code(&conversation)?;
     let conversation = Arc::new(conversation);
     let (store, metrics) = (conversation.store.clone(), conversation.metrics.clone());
     let (events, received) = channel();
@@ -326,11 +325,11 @@ fn introduce(api: &Api, stop: &Stop) -> Result<Option<Me>, String> {
     Ok(None)
 }
 
-/// The code with which the first administrator pairs; told in the log while there is none.
-fn pairing(conversation: &Conversation) -> anyhow::Result<Option<String>> {
+/// Tells the code with which the first administrator pairs in the log, while there is none.
+fn tell_code(conversation: &Conversation) -> anyhow::Result<()> {
     let admins = conversation.access.all_admins(&conversation.guests.roster());
     if conversation.access.mode != Mode::Invite || !admins.is_empty() {
-        return Ok(None);
+        return Ok(());
     }
     let code = conversation.store.pairing_code(&fresh_code()?).context("cannot read what the bot remembers")?;
     let name = &conversation.me.username;
@@ -338,7 +337,7 @@ fn pairing(conversation: &Conversation) -> anyhow::Result<Option<String>> {
         "there is no administrator yet: whoever sends \"/start {code}\" to @{name} becomes it, \
                     or opens https://t.me/{name}?start={code}"
     );
-    Ok(Some(code))
+    Ok(())
 }
 
 /// Forty bits of chance, in letters that nobody mistakes for others.

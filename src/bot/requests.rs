@@ -1,6 +1,8 @@
 //! Strangers and administrators: pairing, requests and what is decided about them, /users and /remove; and chats that
 //! block the bot, come back, or move.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -15,6 +17,9 @@ use crate::users::Roster;
 
 /// Requests that wait for a decision at a time: more are nobody's wish but an attack.
 const MOST_REQUESTS: usize = 50;
+
+/// Whether it was told that there are so many.
+static DOOR_CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Entries that /users shows; more are cut, and said to be.
 const MOST_SHOWN: usize = 200;
@@ -34,7 +39,7 @@ impl Conversation {
             }
             // An administrator who brings the bot into a group need not ask.
             if message.chat.kind != Kind::Private && admins.contains(&person.id) {
-                return self.let_group_in(message, heard.words);
+                return self.let_group_in(message, person.id, heard.words);
             }
         }
         if admins.is_empty() {
@@ -42,8 +47,17 @@ impl Conversation {
         }
         let known = self.store.request(message.chat.id).map_err(|err| err.to_string())?;
         let open = self.store.open_requests().map_err(|err| err.to_string())?;
-        if known.is_some() || open >= MOST_REQUESTS {
+        if known.is_some() {
             // Asking again changes nothing, and whoever was turned down hears nothing more.
+            return Ok(Effects::default());
+        }
+        let is_full = open >= MOST_REQUESTS;
+        // Once each time it fills up: strangers must not fill the log either.
+        if is_full && !DOOR_CLOSED.swap(is_full, Ordering::Relaxed) {
+            log::warn!("{open} requests wait for a decision: chat {} and others cannot ask now", message.chat.id);
+        }
+        DOOR_CLOSED.store(is_full, Ordering::Relaxed);
+        if is_full {
             return Ok(Effects::default());
         }
         self.put_to_admins(heard, admins.into_iter())
@@ -84,14 +98,23 @@ impl Conversation {
 
     /// `/start CODE`, while there is no administrator. A wrong code is as good as none.
     fn pair(&self, heard: &Heard<'_>, person: &Person, code: &str) -> Result<Effects, String> {
-        if !self.pairing.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(code)) {
+        if !self.is_code(code)? {
             return Ok(heard.reply(heard.words.say(Word::AccessNoAdmin, &[])));
         }
-        self.guests.edit(|roster| {
+        let is_first = self.guests.edit(|roster| {
+            let admins = self.access.all_admins(roster);
+            if !admins.is_empty() && !admins.contains(&person.id) {
+                return false;
+            }
             roster.admit(person.id);
             roster.set_role(person.id, Some("admin"));
             roster.set_name(person.id, &person.name);
+            true
         })?;
+        if !is_first {
+            // Somebody else was faster, and is asked now.
+            return self.put_to_admins(heard, self.access.all_admins(&self.guests.roster()).into_iter());
+        }
         crate::notice!("{:?} ({}) is an administrator now", person.name, person.id);
         let words = heard.words;
         let text = format!("{}\n\n{}", words.say(Word::AccessPaired, &[]), self.greeting(words));
@@ -102,12 +125,41 @@ impl Conversation {
         Ok(effects)
     }
 
-    fn let_group_in(&self, message: &Message, words: Words) -> Result<Effects, String> {
+    /// What /start has to do anew when a kill came after the users file was changed and before all else was written:
+    /// the code is still unused, or the request still there, though its chat is let in.
+    pub(super) fn came_in(&self, heard: &Heard<'_>, argument: &str) -> Result<Option<Effects>, String> {
+        let message = heard.message;
+        let roster = self.guests.roster();
+        let Some(person) = message.from.as_ref().filter(|person| self.access.is_admin(&roster, person.id)) else {
+            return Ok(None);
+        };
+        if message.chat.kind == Kind::Private {
+            let again = !argument.is_empty() && self.access.mode == Mode::Invite && self.is_code(argument)?;
+            return again.then(|| self.pair(heard, person, argument)).transpose();
+        }
+        let known = self.store.request(message.chat.id).map_err(|err| err.to_string())?;
+        known.map(|_| self.let_group_in(message, person.id, heard.words)).transpose()
+    }
+
+    /// The code lies with what the bot remembers only, and is gone from there once it was used.
+    fn is_code(&self, code: &str) -> Result<bool, String> {
+        let known = self.store.unused_code().map_err(|err| err.to_string())?;
+        Ok(known.is_some_and(|known| known.eq_ignore_ascii_case(code)))
+    }
+
+    fn let_group_in(&self, message: &Message, admin: i64, words: Words) -> Result<Effects, String> {
         let chat = &message.chat;
-        self.guests.edit(|roster| {
-            roster.admit(chat.id);
-            roster.set_name(chat.id, &chat.title);
+        let is_in = self.guests.edit(|roster| {
+            let may = self.access.is_admin(roster, admin);
+            if may {
+                roster.admit(chat.id);
+                roster.set_name(chat.id, &chat.title);
+            }
+            may
         })?;
+        if !is_in {
+            return Ok(Effects::default());
+        }
         log::info!("group {} was let in", chat.id);
         let mut effects =
             Effects { changes: vec![Change::Decided { chat: chat.id, approved: true }], ..Effects::default() };
@@ -124,16 +176,29 @@ impl Conversation {
             effects.answer(admin, &press.query, words.get(Word::AccessNotYours));
             return Ok(effects);
         }
-        let request = self.store.request(chat).map_err(|err| err.to_string())?.filter(|request| !request.denied);
-        let Some(request) = request else {
+        let is_first = self.store.decides(chat, &press.query).map_err(|err| err.to_string())?;
+        let request = self.store.request(chat).map_err(|err| err.to_string())?;
+        let Some(request) = request.filter(|request| is_first && !request.denied) else {
             effects.answer(admin, &press.query, words.get(Word::AccessGone));
             return Ok(effects);
         };
         if approved {
-            self.guests.edit(|roster| {
-                roster.admit(chat);
-                roster.set_name(chat, &request.title);
-            })?;
+            let done = self.guests.edit(|roster| {
+                let may = self.access.is_admin(roster, admin);
+                if may {
+                    roster.admit(chat);
+                    roster.set_name(chat, &request.title);
+                }
+                may
+            });
+            if done != Ok(true) {
+                // The next press decides.
+                self.store.surely(|store| store.undecided(chat));
+            }
+            if !done? {
+                effects.answer(admin, &press.query, words.get(Word::AccessNotYours));
+                return Ok(effects);
+            }
         }
         log::info!("chat {chat} was {} by {admin}", if approved { "let in" } else { "turned down" });
         effects.changes.push(Change::Decided { chat, approved });
@@ -223,8 +288,14 @@ impl Conversation {
         if is_own && self.access.all_admins(&roster).len() == 1 {
             return Ok(heard.reply(words.say(Word::RemoveLast, &[])));
         }
-        let name = roster.name(id).unwrap_or_default();
-        let gone = self.guests.edit(|roster| roster.remove(id))?;
+        let this = (heard.message.chat.id, heard.message.id);
+        let kept = self.store.kept(this).map_err(|err| err.to_string())?;
+        let name = kept.clone().or_else(|| roster.name(id)).unwrap_or_default();
+        if roster.contains(id) {
+            self.store.keep(this, &name).map_err(|err| err.to_string())?;
+        }
+        // What was kept says that this was handled before, and cut off.
+        let gone = self.guests.edit(|roster| roster.remove(id))? || kept.is_some();
         let id_text = id.to_string();
         let configured = self.access.admins.contains(&id)
             || matches!(&self.access.mode, Mode::List(ids) if ids.contains(&id))
@@ -239,10 +310,8 @@ impl Conversation {
         }
         log::info!("chat {id} was removed");
         let mut effects = heard.reply(text);
-        if gone {
-            // What waits for them must not be told any more.
-            effects.changes.splice(0..0, [Change::Silence(id), Change::Forgotten(id)]);
-        }
+        // What waits for them must not be told any more.
+        effects.changes.splice(0..0, [Change::Silence(id), Change::Forgotten(id)]);
         Ok(effects)
     }
 
@@ -254,7 +323,8 @@ impl Conversation {
             self.came_back(chat.id)?;
             let roster = self.guests.roster();
             let by_admin = self.access.is_admin(&roster, membership.from.id);
-            let is_new = !membership.was_member && chat.kind != Kind::Private && !self.access.lets_in(&roster, chat.id);
+            // Also one that is let in already: this may be what let it in, and was cut off.
+            let is_new = !membership.was_member && chat.kind != Kind::Private;
             if is_new && by_admin && self.access.mode == Mode::Invite {
                 let message = Message {
                     chat: chat.clone(),
@@ -266,7 +336,7 @@ impl Conversation {
                     answers: None,
                 };
                 let words = self.words_for(membership.from.id)?;
-                return self.let_group_in(&message, words);
+                return self.let_group_in(&message, membership.from.id, words);
             }
         } else {
             self.blocked(chat.id)?;

@@ -33,10 +33,16 @@ impl Conversation {
         }
         let room = heard.room();
         let kept = self.guests.edit(|roster| {
+            // Who was removed while this waited for the file must not come in again by it.
+            if !self.access.lets_in(roster, room.chat) {
+                return None;
+            }
             roster.set_match(room.chat, room.thread, pattern);
             self.name(roster, heard);
-            roster.subscription(room.chat, room.thread).map(|subscription| subscription.labels).unwrap_or_default()
+            let subscription = roster.subscription(room.chat, room.thread);
+            Some(subscription.map(|subscription| subscription.labels).unwrap_or_default())
         })?;
+        let Some(kept) = kept else { return Ok(Effects::default()) };
         log::info!("chat {}: match {pattern:?}", room.chat);
         let mut text = match pattern::is_everything(pattern) {
             true => words.say(Word::RegexpAll, &[]),
@@ -56,8 +62,13 @@ impl Conversation {
         if text.is_empty() {
             return Ok(heard.reply(words.say(Word::HelpMatchers, &[])));
         }
-        let matchers = match Matchers::parse(text) {
-            Ok(matchers) => matchers.to_string(),
+        // The form that is written is longer than what was typed, and alert-route has to be able to read it.
+        let written = Matchers::parse(text).map(|matchers| matchers.to_string()).and_then(|written| {
+            let readable = Matchers::parse(&written).map_err(|err| PatternError { at: None, ..err });
+            readable.map(|_| written)
+        });
+        let matchers = match written {
+            Ok(matchers) => matchers,
             Err(err) => {
                 let shown = marked(text, err.at);
                 let values = [("reason", reason(words, &err)), ("shown", escape(&shown))];
@@ -66,15 +77,21 @@ impl Conversation {
             }
         };
         let room = heard.room();
-        let full = self.guests.edit(|roster| {
-            let sets = roster.subscription(room.chat, room.thread).map_or(0, |subscription| subscription.labels.len());
-            if sets < MOST_SETS {
+        let has_it = self.guests.edit(|roster| {
+            if !self.access.lets_in(roster, room.chat) {
+                return None;
+            }
+            let sets = roster.subscription(room.chat, room.thread).map(|subscription| subscription.labels);
+            let sets = sets.unwrap_or_default();
+            if sets.len() < MOST_SETS {
                 roster.subscribe(room.chat, room.thread, &matchers);
                 self.name(roster, heard);
             }
-            sets >= MOST_SETS
+            // Whoever has the set was given it, be it by this command before a kill.
+            Some(sets.len() < MOST_SETS || sets.iter().any(|set| means(set, &matchers)))
         })?;
-        if full {
+        let Some(has_it) = has_it else { return Ok(Effects::default()) };
+        if !has_it {
             return Ok(heard.reply(words.say(Word::SubscribeFull, &[("most", &MOST_SETS.to_string())])));
         }
         log::info!("chat {}: labels {matchers}", room.chat);
@@ -95,7 +112,19 @@ impl Conversation {
             })?;
             return Ok(heard.reply(words.say(Word::UnsubscribeAll, &[])));
         }
-        let taken = self.guests.edit(|roster| roster.unsubscribe(room.chat, room.thread, Some(text)))?;
+        let this = (room.chat, heard.message.id);
+        let mut had = self.guests.roster().subscription(room.chat, room.thread).is_some_and(|subscription| {
+            let shown = Matchers::parse(text).map_or_else(|_| text.trim().to_owned(), |matchers| matchers.to_string());
+            subscription.patterns.iter().any(|pattern| pattern == text)
+                || subscription.labels.iter().any(|set| means(set, &shown))
+        });
+        if had {
+            self.store.keep(this, "").map_err(|err| err.to_string())?;
+        } else {
+            // Taken away already when this was handled before, and cut off.
+            had = self.store.kept(this).map_err(|err| err.to_string())?.is_some();
+        }
+        let taken = self.guests.edit(|roster| roster.unsubscribe(room.chat, room.thread, Some(text)))? || had;
         let shown = Matchers::parse(text).map_or_else(|_| text.to_owned(), |matchers| matchers.to_string());
         Ok(heard.reply(if taken {
             words.join(Word::UnsubscribeDone, &[("matchers", &codes(&[shown]))])
@@ -166,6 +195,11 @@ pub(super) fn wishes(words: Words, subscription: &Subscription) -> Vec<String> {
     });
     let by_labels = subscription.labels.iter().map(|set| words.say(Word::ListLabels, &[("matchers", set)]));
     by_name.chain(by_labels).collect()
+}
+
+/// Whether a set that stands in the users file means the same as this canonical one.
+fn means(set: &str, canonical: &str) -> bool {
+    set == canonical || Matchers::parse(set).is_ok_and(|matchers| matchers.to_string() == canonical)
 }
 
 fn codes(texts: &[String]) -> String {

@@ -157,3 +157,47 @@ fn a_group_is_let_in_as_a_whole() {
     assert_eq!(world.users()["-1002"]["name"], "Others");
     until("the end", || world.violations().is_empty().then_some(()));
 }
+
+#[test]
+fn of_two_who_decide_at_the_same_moment_one_does() {
+    let mut world = World::new("two-decide", r#"{"1": {"role": "admin"}, "5": {"role": "admin"}}"#);
+    world.person(2, "Eve", "en");
+    world.person(5, "Ben", "en");
+    world.start();
+    has(&world.asked(5, "/start"), &["👋"]);
+    world.ask(2, "/start");
+    let (first, second) = (world.hears(ADMIN, 1, "the request"), world.hears(5, 2, "the request"));
+    // What the first one does is not on disk when the second one presses.
+    world.unfinished(true);
+    let approved = world.press(ADMIN, &first, "✅ Approve", ADMIN);
+    until("the entry", || world.users().get("2").map(drop));
+    let denied = world.press(5, &second, "❌ Deny", 5);
+    until("both", || (world.log().matches("cannot write what the bot remembers").count() >= 2).then_some(()));
+    world.unfinished(false);
+    world.settled(approved);
+    world.settled(denied);
+    has(&text_of(world.said(ADMIN).last().unwrap()), &["was let in by Ada"]);
+    has(&text_of(world.said(5).last().unwrap()), &["was let in by Ada"]);
+    assert!(world.users().get("2").is_some() && !world.log().contains("turned down"), "{}", world.log());
+}
+
+#[test]
+fn who_is_removed_while_waiting_for_the_file_stays_out() {
+    for (name, text) in [("late-regexp", "/regexp ."), ("late-subscribe", "/subscribe a=b")] {
+        let mut world = World::new(name, r#"{"1": {"role": "admin"}, "2": {}}"#);
+        world.person(2, "Eve", "en");
+        world.start();
+        let lock = std::fs::File::create(world.scratch.path("users.json.lock")).unwrap();
+        lock.lock().unwrap();
+        let update = world.say(2, text);
+        let fds = format!("/proc/{}/fd", world.bot().child.id());
+        until("the bot at the lock", || {
+            let mut open = std::fs::read_dir(&fds).unwrap().filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
+            open.any(|file| file.ends_with("users.json.lock")).then_some(())
+        });
+        world.scratch.write("users.json", r#"{"1": {"role": "admin"}}"#);
+        drop(lock);
+        world.settled(update);
+        assert_eq!((world.users(), world.said(2).len()), (json!({"1": {"role": "admin"}}), 0), "{text}");
+    }
+}

@@ -140,3 +140,14 @@ fn two_commands_at_once_and_a_hand_edit_lose_nothing() {
         assert_eq!(world.said(id).len(), 3, "{:?}", world.said(id).iter().map(text_of).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn what_alert_route_could_not_read_is_refused() {
+    let mut world = World::new("too-long-written", r#"{"1": {}}"#);
+    world.start();
+    // Each backslash is written as two.
+    has(&world.asked(ADMIN, &format!("/subscribe a={}", "\\".repeat(3000))), &["❌ I cannot read these labels"]);
+    let many: Vec<String> = (0..17).map(|n| format!("a{n}=b")).collect();
+    has(&world.asked(ADMIN, &format!("/subscribe {}", many.join(","))), &["more than 16 matchers"]);
+    assert_eq!(world.users(), json!({"1": {}}));
+}

@@ -98,3 +98,55 @@ fn the_disk_takes_nothing_for_a_while() {
     let answer = world.hears(ADMIN, 2, "the lock");
     assert!(text_of(&answer).contains("mem"));
 }
+
+#[test]
+fn cut_off_after_the_users_file_is_the_same_as_never() {
+    let sets: Vec<String> = (0..19).map(|n| format!("n=\\\"{n}\\\"")).collect();
+    let sets = sets.iter().map(|set| format!("\"{set}\"")).collect::<Vec<_>>().join(", ");
+    let users = format!("{{\"1\": {{\"role\": \"admin\", \"labels\": [{sets}]}}, \"5\": {{\"name\": \"Bea\"}}}}");
+    let mut world = World::new("cut-off", &users);
+    world.person(5, "Bea", "en");
+    world.group(-1001, "Ops");
+    world.start();
+    let last = |world: &World, chat| text_of(world.said(chat).last().unwrap());
+
+    world.cut_off(json!({"chat": ADMIN, "text": "/subscribe last=\"1\""}));
+    has(&last(&world, ADMIN), &["✅", "last=\"1\""]);
+    assert_eq!(world.users()["1"]["labels"].as_array().unwrap().len(), 20);
+    let full = world.asked(ADMIN, "/subscribe more=\"1\"");
+    assert!(!full.contains("✅"), "{full}");
+
+    world.cut_off(json!({"chat": ADMIN, "text": "/unsubscribe last=1"}));
+    has(&last(&world, ADMIN), &["✅ Not any more"]);
+    has(&world.asked(ADMIN, "/unsubscribe last=1"), &["You have no subscription last=\"1\"."]);
+
+    world.sql("INSERT INTO places VALUES (5, 0, 9999999999999, '{}')");
+    world.cut_off(json!({"chat": ADMIN, "text": "/remove 5"}));
+    has(&last(&world, ADMIN), &["Bea"]);
+    assert!(world.users().get("5").is_none());
+    assert_eq!(world.count("SELECT count(*) FROM places WHERE chat = 5"), 0, "forgotten all the same");
+
+    has(&text_of(&world.ask_as(json!({"chat": -1001, "from": 6, "text": "/start"}))), &["passed on"]);
+    world.cut_off(json!({"chat": -1001, "from": ADMIN, "text": "/start"}));
+    has(&last(&world, -1001), &["This group was let in"]);
+    assert_eq!(world.count("SELECT count(*) FROM requests"), 0);
+}
+
+#[test]
+fn a_pairing_that_is_cut_off_uses_up_the_code() {
+    let mut world = World::new("cut-off-pairing", "{}");
+    world.person(2, "Eve", "en");
+    world.start();
+    let log = until("the code", || Some(world.log()).filter(|log| log.contains("\"/start ")));
+    let code = log.split("\"/start ").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    world.cut_off(json!({"chat": ADMIN, "text": format!("/start {code}")}));
+    has(&text_of(world.said(ADMIN).last().unwrap()), &["You are this bot's administrator now."]);
+    assert_eq!(world.count("SELECT count(*) FROM meta WHERE key = 'pairing'"), 0);
+    // Nor does it come to life again when nobody is administrator any more, or the file is empty.
+    for users in ["", r#"{"3": "cpu"}"#] {
+        world.scratch.write("users.json", users);
+        let update = world.say(2, &format!("/start {code}"));
+        world.settled(update);
+        assert!(!world.scratch.read("users.json").contains("admin"), "{users:?}");
+    }
+}

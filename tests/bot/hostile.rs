@@ -66,6 +66,7 @@ fn strangers_in_crowds_are_not_put_to_anybody() {
     until("the requests", || (world.said(ADMIN).len() >= 50).then_some(()));
     // Several may be counted at the same moment.
     assert!(world.said(ADMIN).len() <= 60, "more are an attack, not wishes: {}", world.said(ADMIN).len());
+    has(&world.log(), &["requests wait for a decision: chat"]);
     has(&world.asked(3, "/list"), &["mem"]);
 }
 

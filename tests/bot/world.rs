@@ -167,9 +167,45 @@ impl World {
         self.stored(&format!("update {update}"), &format!("SELECT body IS NULL FROM updates WHERE id = {update}"));
     }
 
+    /// Changes what the bot remembers from outside.
+    pub fn sql(&self, statements: &str) {
+        let db = rusqlite::Connection::open(self.scratch.path("bot.db")).unwrap();
+        db.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+        db.execute_batch(statements).unwrap();
+    }
+
+    /// From now on the disk takes no update as handled, though the users file is changed; or does so again.
+    pub fn unfinished(&self, yes: bool) {
+        self.sql(if yes {
+            "CREATE TRIGGER unfinished BEFORE UPDATE OF body ON updates BEGIN SELECT RAISE(ABORT, 'unfinished'); END"
+        } else {
+            "DROP TRIGGER unfinished"
+        });
+    }
+
+    /// Says something, kills the bot between the change of the users file and the end of it, and starts it again.
+    pub fn cut_off(&mut self, said: Value) {
+        self.quiet();
+        let complaints = |world: &World| world.log().matches("cannot write what the bot remembers").count();
+        let before = complaints(self);
+        self.unfinished(true);
+        let update = self.say_as(said);
+        until("the cut", || (complaints(self) > before).then_some(()));
+        self.kill();
+        self.unfinished(false);
+        self.start();
+        self.settled(update);
+    }
+
     /// Waits until nothing waits to be handled or sent.
     pub fn quiet(&self) {
         self.stored("silence", "SELECT count(*) = 0 FROM updates WHERE body IS NOT NULL");
+    }
+
+    /// A number out of what the bot remembers.
+    pub fn count(&self, select: &str) -> i64 {
+        let db = rusqlite::Connection::open(self.scratch.path("bot.db")).unwrap();
+        db.query_row(select, [], |row| row.get(0)).unwrap()
     }
 
     fn stored(&self, what: &str, handled: &str) {

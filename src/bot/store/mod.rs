@@ -313,6 +313,36 @@ impl Store {
         self.db().query_row("SELECT count(*) FROM requests WHERE NOT denied", [], |row| row.get(0))
     }
 
+    /// Whether the press with this id decides about an open request: the first one does, again after a kill.
+    pub fn decides(&self, chat: i64, query: &str) -> Result<bool> {
+        let db = self.db();
+        db.execute(
+            "INSERT OR IGNORE INTO meta SELECT ?, ? FROM requests WHERE chat = ? AND NOT denied",
+            params![deciding(chat), query, chat],
+        )?;
+        let first = "SELECT value = ? FROM meta WHERE key = ?";
+        let is_first = db.query_row(first, params![query, deciding(chat)], |row| row.get(0)).optional()?;
+        Ok(is_first.unwrap_or(false))
+    }
+
+    /// The press that was to decide could not.
+    pub fn undecided(&self, chat: i64) -> Result<()> {
+        self.db().execute("DELETE FROM meta WHERE key = ?", [deciding(chat)])?;
+        Ok(())
+    }
+
+    /// Keeps what was so before the users file is changed for this message, for whoever has to handle it again.
+    pub fn keep(&self, message: (i64, i64), found: &str) -> Result<()> {
+        self.db().execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", params![before(message), found])?;
+        Ok(())
+    }
+
+    /// What was kept when this message was handled before, and nothing came of it.
+    pub fn kept(&self, message: (i64, i64)) -> Result<Option<String>> {
+        let select = "SELECT value FROM meta WHERE key = ?";
+        self.db().query_row(select, [before(message)], |row| row.get(0)).optional()
+    }
+
     /// The messages that put a request to the administrators: chat and message.
     pub fn asked(&self, request: i64) -> Result<Vec<(i64, i64)>> {
         let db = self.db();
@@ -337,9 +367,18 @@ impl Store {
         db.query_row("SELECT value FROM meta WHERE key = 'pairing'", [], |row| row.get(0))
     }
 
+    /// The one-time code, until it was used.
+    pub fn unused_code(&self) -> Result<Option<String>> {
+        self.db().query_row("SELECT value FROM meta WHERE key = 'pairing'", [], |row| row.get(0)).optional()
+    }
+
     /// Forgets what is too old.
     pub fn forget(&self) -> Result<()> {
         let db = self.db();
+        db.execute(
+            "DELETE FROM meta WHERE key LIKE 'before:%' AND NOT EXISTS (SELECT 1 FROM updates WHERE body NOT NULL)",
+            [],
+        )?;
         let before = |age: i64| now() - age;
         db.execute("DELETE FROM updates WHERE at < ? AND body IS NULL", [before(REMEMBER_UPDATES)])?;
         db.execute("DELETE FROM calls WHERE at < ?", [before(CALLS_LIVE)])?;
@@ -352,6 +391,11 @@ impl Store {
             db.execute(&format!("DELETE FROM {table} WHERE at < ?"), [before(age)])?;
         }
         db.execute("DELETE FROM asked WHERE request NOT IN (SELECT chat FROM requests)", [])?;
+        db.execute(
+            "DELETE FROM meta WHERE key LIKE 'deciding:%'
+             AND key NOT IN (SELECT 'deciding:' || chat FROM requests WHERE NOT denied)",
+            [],
+        )?;
         Ok(())
     }
 }
@@ -362,6 +406,16 @@ fn json_of(value: &impl serde::Serialize) -> String {
 
 fn event_of(body: &str) -> super::update::Event {
     serde_json::from_str(body).unwrap_or(super::update::Event::Nothing)
+}
+
+/// The key in `meta` of the press that decides about a request.
+fn deciding(chat: i64) -> String {
+    format!("deciding:{chat}")
+}
+
+/// The key in `meta` of what was so before a message, of a chat and with a number, changed the users file.
+fn before((chat, message): (i64, i64)) -> String {
+    format!("before:{chat}:{message}")
 }
 
 fn key(room: Room) -> [i64; 2] {

@@ -121,6 +121,61 @@ fn the_code_is_the_same_until_it_was_used() {
     let store = store();
     assert_eq!(store.pairing_code("a").unwrap(), "a");
     assert_eq!(store.pairing_code("b").unwrap(), "a");
+    assert_eq!(store.unused_code().unwrap().as_deref(), Some("a"));
     store.apply(&Effects { changes: vec![Change::Paired], ..Effects::default() }).unwrap();
+    assert_eq!(store.unused_code().unwrap(), None);
     assert_eq!(store.pairing_code("c").unwrap(), "c");
+}
+
+#[test]
+fn the_first_press_decides_also_after_a_kill() {
+    let store = store();
+    let request =
+        Request { room: Room { chat: 7, thread: None }, title: "Ann".into(), language: "en".into(), denied: false };
+    let asks = Effects { changes: vec![Change::Requested(request)], ..Effects::default() };
+    assert!(!store.decides(7, "q1").unwrap(), "nobody asks");
+    store.apply(&asks).unwrap();
+    assert!(store.decides(7, "q1").unwrap());
+    assert!(!store.decides(7, "q2").unwrap() && store.decides(7, "q1").unwrap());
+    store.undecided(7).unwrap();
+    assert!(store.decides(7, "q2").unwrap(), "the first one could not");
+    store.forget().unwrap();
+    assert!(!store.decides(7, "q1").unwrap(), "housekeeping decides nothing");
+    let denied = Change::Decided { chat: 7, approved: false };
+    store.apply(&Effects { changes: vec![denied], ..Effects::default() }).unwrap();
+    assert!(!store.decides(7, "q1").unwrap() && !store.decides(7, "q2").unwrap(), "it is decided");
+}
+
+#[test]
+fn a_group_that_moves_withdraws_its_open_request() {
+    let store = store();
+    let room = Room { chat: -5, thread: None };
+    let request = Request { room, title: "Ops".into(), language: "en".into(), denied: false };
+    let mut effects = Effects { changes: vec![Change::Requested(request)], ..Effects::default() };
+    effects.say(Reply::new(Room { chat: 1, thread: None }, "let Ops in?".into()).request(-5));
+    effects.say(Reply::new(Room { chat: 2, thread: None }, "let Ops in?".into()).request(-5));
+    let queued = store.apply(&effects).unwrap();
+    store.sent(&queued[0], Some(55)).unwrap();
+    let moved = |old, new| Effects { changes: vec![Change::Migrated { old, new }], ..Effects::default() };
+    store.apply(&moved(-5, -1009)).unwrap();
+    assert_eq!((store.request(-5).unwrap(), store.request(-1009).unwrap()), (None, None));
+    assert!(store.asked(-5).unwrap().is_empty() && store.calls().unwrap().is_empty());
+    // Whoever was turned down stays so.
+    let denied = Change::Decided { chat: -5, approved: false };
+    effects.changes.push(denied);
+    store.apply(&effects).unwrap();
+    store.apply(&moved(-5, -1009)).unwrap();
+    assert!(store.request(-1009).unwrap().unwrap().denied);
+}
+
+#[test]
+fn what_was_so_before_lives_as_long_as_something_waits() {
+    let store = store();
+    store.accept(vec![update(5)], 6).unwrap();
+    store.keep((1, 8), "Ann").unwrap();
+    store.forget().unwrap();
+    assert_eq!((store.kept((1, 8)).unwrap().as_deref(), store.kept((1, 9)).unwrap()), (Some("Ann"), None));
+    store.finish(5, &Effects::default()).unwrap();
+    store.forget().unwrap();
+    assert_eq!(store.kept((1, 8)).unwrap(), None);
 }

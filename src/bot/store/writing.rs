@@ -2,7 +2,7 @@
 
 use rusqlite::{Transaction, params};
 
-use super::{Queued, Result, key};
+use super::{Queued, Result, deciding, key};
 use crate::bot::effects::{Change, Effects};
 use crate::delivery::now;
 
@@ -81,6 +81,10 @@ fn change_one(tx: &Transaction<'_>, change: &Change) -> Result<()> {
             tx.execute("DELETE FROM calls WHERE chat = ?", [chat])?;
         }
         Change::Migrated { old, new } => {
+            // The buttons under an open request mean the old id: it is withdrawn, and can be made again.
+            if tx.execute("DELETE FROM requests WHERE chat = ? AND NOT denied", [old])? > 0 {
+                decided(tx, *old)?;
+            }
             for table in ["calls", "places", "pictures", "requests"] {
                 tx.execute(&format!("UPDATE OR REPLACE {table} SET chat = ? WHERE chat = ?"), [new, old])?;
             }
@@ -94,6 +98,7 @@ fn change_one(tx: &Transaction<'_>, change: &Change) -> Result<()> {
             for table in ["places", "pictures", "requests"] {
                 tx.execute(&format!("DELETE FROM {table} WHERE chat = ?"), [chat])?;
             }
+            decided(tx, *chat)?;
         }
     }
     Ok(())
@@ -103,5 +108,6 @@ fn change_one(tx: &Transaction<'_>, change: &Change) -> Result<()> {
 fn decided(tx: &Transaction<'_>, chat: i64) -> Result<()> {
     tx.execute("DELETE FROM asked WHERE request = ?", [chat])?;
     tx.execute("DELETE FROM calls WHERE request = ? AND tries = 0", [chat])?;
+    tx.execute("DELETE FROM meta WHERE key = ?", [deciding(chat)])?;
     Ok(())
 }
