@@ -168,5 +168,5 @@ fn wrong_calls_are_told_apart() {
         assert!(told.starts_with("tg-sandbox: error: ") && told.contains(words), "{args:?}: {told}");
     }
     let help = Command::new(env!("CARGO_BIN_EXE_tg-sandbox")).arg("--help").output().unwrap();
-    assert!(help.status.success() && String::from_utf8(help.stdout).unwrap().starts_with("usage: tg-sandbox"));
+    assert!(help.status.success() && String::from_utf8(help.stdout).unwrap().starts_with("Usage: tg-sandbox"));
 }
