@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::harness::{alert, command, run, webhook};
 use crate::world::{ADMIN, World, has, text_of};
 
 fn world(name: &str) -> World {
@@ -150,4 +151,36 @@ fn what_alert_route_could_not_read_is_refused() {
     let many: Vec<String> = (0..17).map(|n| format!("a{n}=b")).collect();
     has(&world.asked(ADMIN, &format!("/subscribe {}", many.join(","))), &["more than 16 matchers"]);
     assert_eq!(world.users(), json!({"1": {}}));
+}
+
+#[test]
+fn after_a_wish_it_is_said_what_it_fits() {
+    let mut world = world("seen");
+    world.person(2, "Ann", "en");
+    world.person(3, "Боря", "ru");
+    let seen = world.scratch.path("seen.json");
+    world.options = vec!["--seen".to_owned(), seen.to_str().unwrap().to_owned()];
+    world.start();
+    // Nothing was seen yet, so nothing is said of it.
+    assert_eq!(world.asked(2, "/regexp mem"), "✅ You get alerts in whose name mem is found.");
+    let mut route = command("alert-route");
+    route.arg("-u").arg(world.users_path()).arg("--seen").arg(&seen);
+    let lines = [
+        webhook(&["HostOutOfMemory", "HostHighCpu", "<Disk> & co"]),
+        serde_json::json!({"alerts": [alert("HostOutOfMemory", "resolved")]}).to_string(),
+    ];
+    let output = run(&mut route, lines.join("\n").as_bytes());
+    assert_eq!(output.code, Some(0), "{output:?}");
+    has(
+        &world.asked(2, "/regexp mem|cpu"),
+        &["Of the alerts seen lately it fits 2 alerts: ", "HostOutOfMemory", "HostHighCpu"],
+    );
+    has(&world.asked(2, "/regexp disk"), &["fits 1 alert: <Disk> & co"]);
+    has(&world.asked(2, "/regexp nothing"), &["Of the 3 alerts seen lately it fits none."]);
+    has(&world.asked(2, "/subscribe severity=\"warning\""), &["fits 3 alerts"]);
+    has(&world.asked(2, "/subscribe severity=\"critical\""), &["it fits none"]);
+    has(&world.asked(3, "/regexp mem"), &["HostOutOfMemory"]);
+    // Who is not let in learns no names.
+    world.person(9, "Eve", "en");
+    world.ignored(json!({"chat": 9, "text": "/regexp mem"}));
 }
