@@ -108,6 +108,8 @@ pub struct Queue<H> {
     /// The chats of the calls that have no answer yet; none for those without a pace.
     under_way: HashMap<i64, Option<i64>>,
     outage: Duration,
+    /// When it was last told that a chat is asked for too much.
+    overfull: Option<Instant>,
     stopping: bool,
     refused: Option<String>,
 }
@@ -140,6 +142,7 @@ impl<H: House> Queue<H> {
             painters: Pool::new("pictures", PICTURES),
             under_way: HashMap::new(),
             outage: OUTAGE,
+            overfull: None,
             stopping: false,
             refused: None,
         };
@@ -195,7 +198,11 @@ impl<H: House> Queue<H> {
         let of_chat = self.chats.get(&queued.call.chat);
         // Those with a slot take each other's place, so there are never many.
         if queued.call.slot.is_none() && of_chat.is_some_and(|ids| ids.len() >= MOST_OF_A_CHAT) {
-            log::warn!("chat {} is asked for more than it can be told; something is left out", queued.call.chat);
+            // Whoever asks so much must not fill the log as well.
+            if self.overfull.is_none_or(|at| at.elapsed() > Duration::from_secs(60)) {
+                self.overfull = Some(Instant::now());
+                log::warn!("chat {} is asked for more than it can be told; something is left out", queued.call.chat);
+            }
             self.store.surely(|store| store.sent(&queued, None));
             return;
         }

@@ -30,7 +30,7 @@ const SCHEMA: &str = "
     CREATE INDEX updates_at ON updates (at);
     CREATE INDEX updates_open ON updates (id) WHERE body NOT NULL;
     CREATE TABLE calls (
-        id INTEGER PRIMARY KEY,
+        id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: of two the later has the higher
         at INTEGER NOT NULL,
         chat INTEGER NOT NULL,
         method TEXT NOT NULL,

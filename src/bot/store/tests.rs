@@ -179,3 +179,11 @@ fn what_was_so_before_lives_as_long_as_something_waits() {
     store.forget().unwrap();
     assert_eq!(store.kept((1, 8)).unwrap(), None);
 }
+
+#[test]
+fn a_number_of_a_call_is_used_once() {
+    let store = store();
+    let first = store.apply(&said(1, "a")).unwrap()[0].clone();
+    store.sent(&first, None).unwrap();
+    assert!(store.apply(&said(1, "b")).unwrap()[0].id > first.id);
+}
