@@ -100,7 +100,9 @@ fn firing_and_resolved_of_a_real_prometheus_reach_the_right_chats_also_after_a_w
     assert!(resolved.starts_with("✅ HostOutOfMemory · critical · resolved\n"), "{resolved}");
     told(-2, 2);
 
-    // Nobody takes responsibility: Alertmanager is answered 503 until somebody does.
+    // Nobody takes responsibility: Alertmanager is answered 503 until somebody does. What was under way at a kill would
+    // be told again, so it comes when both answers are on disk.
+    until("what was told to be on disk", || (send.log().matches("sent id=").count() == 4).then_some(()));
     drop(send);
     on.store(true, Ordering::SeqCst);
     until("two refusals", || (recv.log().matches("not acknowledged in time").count() >= 2).then_some(()));
