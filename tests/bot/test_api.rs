@@ -69,7 +69,8 @@ fn the_conversation_with_telegram_test_api() {
     let (start, before) = (Instant::now(), server.calls("getUpdates"));
     until("some seconds", || (start.elapsed() > Duration::from_secs(4)).then_some(()));
     let polls = server.calls("getUpdates") - before;
-    assert!(polls <= 20, "{polls} polls in {:?}", start.elapsed());
+    let took = start.elapsed();
+    assert!(polls as u64 <= 5 * took.as_secs(), "{polls} polls in {took:?}");
 
     let talk = Talk { server };
     let ada = json!({"id": 1, "is_bot": false, "first_name": "Ada", "language_code": "en"});

@@ -15,7 +15,7 @@ fn promtool(args: &[&str], input: &[u8]) -> Option<(bool, String)> {
     let mut child = match spawned {
         Ok(child) => child,
         Err(err) => {
-            eprintln!("SKIPPED: no promtool ({err}); Debian's package prometheus has it");
+            say(&format!("SKIPPED: no promtool ({err}); Debian's package prometheus has it"));
             return None;
         }
     };

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Output, run};
+use crate::harness::{Output, run, say};
 use crate::help::{Choice, TOOLS, options};
 
 /// What may stand behind an option.
@@ -126,7 +126,7 @@ fn they_are_those_of_the_help() {
 /// Runs a shell, if it is there.
 fn shell(name: &str, script: &str) -> Option<Output> {
     if !["/usr/bin", "/bin"].iter().any(|directory| Path::new(directory).join(name).exists()) {
-        eprintln!("SKIPPED: no {name}; Debian's package {name} has it");
+        say(&format!("SKIPPED: no {name}; Debian's package {name} has it"));
         return None;
     }
     let flag = if name == "zsh" { "-fc" } else { "-c" };

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use regex::Regex;
 
-use crate::harness::run;
+use crate::harness::{run, say};
 use crate::help::{self, TOOLS};
 
 fn page(name: &str) -> String {
@@ -122,7 +122,7 @@ fn mandoc_has_nothing_to_say() {
     pages.sort();
     assert_eq!(pages.len(), TOOLS.len() + 2, "{pages:?}");
     if std::fs::metadata("/usr/bin/mandoc").is_err() {
-        eprintln!("SKIPPED: no mandoc; Debian's package mandoc has it");
+        say("SKIPPED: no mandoc; Debian's package mandoc has it");
         return;
     }
     for page in pages {

@@ -94,7 +94,7 @@ fn its_commands_work_as_they_stand() {
             continue;
         }
         if block.text.contains("promtool") && !Path::new("/usr/bin/promtool").exists() {
-            eprintln!("SKIPPED: README.md:{}: no promtool; Debian's package prometheus has it", block.line);
+            say(&format!("SKIPPED: README.md:{}: no promtool; Debian's package prometheus has it", block.line));
             continue;
         }
         let mut script = String::from("set -e\n");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Process, Scratch, TOKEN, agent, until};
+use super::{Process, Scratch, TOKEN, agent, say, until};
 
 /// The server, for the life of a test.
 pub struct TestApi {
@@ -29,7 +29,7 @@ impl TestApi {
         if url.is_empty() {
             let status = process.wait();
             assert_eq!(status.code(), Some(77), "{}", process.log());
-            eprintln!("SKIPPED: telegram-test-api: {}", process.log());
+            say(&format!("SKIPPED: telegram-test-api: {}", process.log()));
             return None;
         }
         Some(TestApi { process, url: url.trim().to_owned(), agent: agent(Duration::from_secs(30)) })

@@ -93,7 +93,7 @@ impl Drop for SmallDisk {
 fn a_full_disk_is_answered_503_and_everything_goes_on_when_there_is_room() {
     let scratch = Scratch::new("disk");
     let Some(disk) = SmallDisk::mount(&scratch, "1m") else {
-        eprintln!("SKIPPED: a full disk: no tmpfs can be mounted here");
+        say("SKIPPED: a full disk: no tmpfs can be mounted here");
         return;
     };
     let sandbox = Sandbox::start(&scratch, &["--limits", "enforce", "--scale", "4"]);

@@ -66,7 +66,7 @@ fn start_both(scratch: &Scratch, target: &str, webhook: &str) -> [Process; 2] {
 #[test]
 fn firing_and_resolved_of_a_real_prometheus_reach_the_right_chats_also_after_a_while_of_503() {
     if !Path::new(PROMETHEUS).exists() || !Path::new(ALERTMANAGER).exists() {
-        eprintln!("SKIPPED: Prometheus and Alertmanager are not installed (scripts/test installs them)");
+        say("SKIPPED: Prometheus and Alertmanager are not installed (scripts/test installs them)");
         return;
     }
     let scratch = Scratch::new("real");

@@ -40,7 +40,7 @@ fn silence_and_its_end_arrive_once() {
 #[test]
 fn a_real_alertmanager_that_is_killed_is_missed() {
     if !Path::new(ALERTMANAGER).exists() {
-        eprintln!("SKIPPED: Alertmanager is not installed (scripts/test installs it)");
+        say("SKIPPED: Alertmanager is not installed (scripts/test installs it)");
         return;
     }
     let scratch = Scratch::new("missed");
@@ -90,7 +90,7 @@ fn the_example_configuration_is_alertmanagers() {
     let check = |args: &[&str]| Command::new("amtool").args(args).output();
     let config = "example_config/alertmanager.yml";
     match check(&["check-config", config]) {
-        Err(err) => eprintln!("SKIPPED: no amtool ({err}); Debian's package prometheus-alertmanager has it"),
+        Err(err) => say(&format!("SKIPPED: no amtool ({err}); Debian's package prometheus-alertmanager has it")),
         Ok(output) => {
             assert!(output.status.success(), "{output:?}");
             let config = format!("--config.file={config}");

@@ -20,7 +20,9 @@ impl Oracle {
             std::env::var_os("TDJSON_PYTHON").map_or_else(|| root.join("target/peers/venv/bin/python"), PathBuf::from);
         let has_tdjson = Command::new(&python).args(["-c", "import tdjson"]).stderr(Stdio::null()).status();
         if !has_tdjson.is_ok_and(|status| status.success()) {
-            eprintln!("SKIPPED: TDLib's judgement: no tdjson; tests/peers/run installs it");
+            // Past the harness, which keeps back what a test that passes says.
+            let _ =
+                std::io::stderr().write_all(b"\nSKIPPED: TDLib's judgement: no tdjson; tests/peers/run installs it\n");
             return Oracle { tdlib: None };
         }
         let mut command = Command::new(python);
