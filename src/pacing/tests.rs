@@ -133,7 +133,8 @@ fn two_programs_keep_one_pace() {
     send.end(&A, true, now);
     bot.listen(now);
     let ready = bot.chat_ready(&A, now).unwrap().duration_since(now);
-    assert!((ms(900)..=ms(1100)).contains(&ready), "{ready:?}");
+    // They know it from the clock of the wall, which went on since.
+    assert!(ready >= ms(900) && ready <= ms(1100) + now.elapsed(), "{ready:?}");
     // A 429 is everybody's, and so is what an earlier run sent.
     bot.end(&GROUP, true, now);
     bot.flood(&GROUP, ms(7000), now);

@@ -1,10 +1,12 @@
 //! The two listeners: a thread a connection, and the faults that need the socket.
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use super::exchange::{self, Exchange, Origin, Wire};
 use super::rules::{Rst, Slow};
@@ -24,6 +26,8 @@ const LIMITS: Limits = Limits {
 /// How long an answer that never comes is not sent.
 const HANG: Duration = Duration::from_secs(600);
 const STACK: usize = 256 << 10;
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
 
 /// Only ever loopback.
 pub fn bind(port: u16) -> io::Result<TcpListener> {
@@ -56,14 +60,25 @@ pub fn run_api(sandbox: &Arc<Sandbox>, mut listener: TcpListener) {
     }
 }
 
-/// Waits until the port may be open again. Somebody else may have taken it meanwhile: then until it is free.
+/// Waits until the port may be open again. Meanwhile it is held by a socket that does not listen: connections are
+/// refused, and nobody else gets the port.
 fn reopen(sandbox: &Sandbox, port: u16) -> TcpListener {
     loop {
+        let held = hold(port);
         std::thread::sleep(sandbox.refused().max(Duration::from_millis(1)));
-        if let Ok(listener) = bind(port) {
-            return listener;
+        if let Ok(held) = held
+            && held.listen(BACKLOG).is_ok()
+        {
+            return held.into();
         }
     }
+}
+
+fn hold(port: u16) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
+    Ok(socket)
 }
 
 fn spawn(work: impl FnOnce() + Send + 'static) {

@@ -43,6 +43,7 @@ fn a_chat_that_refuses_a_message_is_known_as_gone_and_who_writes_is_back() {
         .rules(json!([{"match": {"method": "sendMessage", "chat_id": 2}, "times": 1, "do": {"preset": "blocked"}}]));
     world.say(2, "/list");
     until("the entry", || world.users()["2"]["blocked_since"].is_string().then_some(()));
+    world.quiet();
     has(&world.asked(2, "/list"), &["mem"]);
     assert_eq!(world.users()["2"], "mem");
 }

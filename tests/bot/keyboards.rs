@@ -229,7 +229,9 @@ fn grafana_that_fails_is_named_and_the_rest_goes_on() {
 
 #[test]
 fn telegram_that_takes_no_picture_is_told_in_words() {
-    let standin = Standin::start(setup());
+    let gate = Gate::new("/render/");
+    gate.set_open(true);
+    let standin = Standin::start(Setup { gate: Some(gate.clone()), ..setup() });
     let mut world = World::new("no-photo", USERS).grafana(&standin);
     world.sandbox.rules(json!([{"match": {"method": "sendPhoto"}, "times": -1,
         "do": {"error": {"code": 400, "description": "Bad Request: IMAGE_PROCESS_FAILED"}}}]));
@@ -238,11 +240,13 @@ fn telegram_that_takes_no_picture_is_told_in_words() {
     has(&world.asked(ADMIN, "Orders"), &["⚠️ Telegram does not take the picture", "IMAGE_PROCESS_FAILED"]);
     world.sandbox.clear_rules();
     let picture = world.ask(ADMIN, "Orders");
-    // The message of a picture can be deleted: then it comes as a new one.
+    // The message of a picture can be deleted while another is drawn: then that comes as a new one.
+    gate.set_open(false);
     let delete = format!("{}/bot{}/deleteMessage", world.sandbox.api, crate::harness::TOKEN);
     let id = &picture["message_id"];
     let update = world.press(ADMIN, &picture, "1h", ADMIN);
     let _ = ureq::post(delete).send_json(json!({"chat_id": ADMIN, "message_id": id}));
+    gate.set_open(true);
     world.settled(update);
     let newest =
         until("a picture", || world.said(ADMIN).into_iter().rev().find(|message| message.get("photo").is_some()));

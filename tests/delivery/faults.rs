@@ -243,7 +243,7 @@ fn an_upload_that_always_breaks_is_no_outage() {
     sandbox.rules(json!({"match": {"method": "sendDocument"}, "times": -1, "do": {"rst": "mid_body"}}));
     let file = scratch.write("big.txt", &"x".repeat(30_000_000));
     let upload = json!({"chat": 1, "text": "with a file", "document": file.to_str().unwrap()}).to_string();
-    let output = send_all(&scratch, &sandbox, &["--timeout", "30"], &[upload, record(2, "other")]);
+    let output = send_all(&scratch, &sandbox, &["--timeout", "300"], &[upload, record(2, "other")]);
     assert_eq!(output.code, Some(0), "{output:?}");
     assert_eq!(sandbox.texts(1), ["with a file\n\nthe file was refused"]);
     assert_eq!(sandbox.texts(2), ["other"]);

@@ -49,11 +49,14 @@ fn everything_that_happens_is_counted() {
     let mut command = tg_send(&scratch, &sandbox);
     let mut sender = Sender::start(&scratch, command.args(["--metrics", "127.0.0.1:0"]));
     sender.tell([1, 2, 3, 4, 5, 4].map(|chat| record(chat, "x")));
-    until("all but one to be told", || {
+    let text = until("all but one to be told", || {
         let text = scrape(&sender.process);
-        (value(&text, "tg_send_records_told_total") == 3.0 && value(&text, "tg_send_chats_gone") == 1.0).then_some(())
+        let is = |name, expected| value(&text, name) == expected;
+        let settled = is("tg_send_records_told_total", 3.0) && is("tg_send_chats_gone", 1.0);
+        // These two are written at the end of a turn.
+        let observed = is("tg_send_records_waiting", 1.0) && is("tg_send_calls_in_flight", 0.0);
+        (settled && observed).then_some(text)
     });
-    let text = scrape(&sender.process);
     for (name, expected) in [
         ("tg_send_records_accepted_total", 5.0),
         ("tg_send_records_known_total", 1.0),
@@ -94,7 +97,7 @@ fn the_age_of_the_oldest_does_not_count_chats_that_are_gone() {
     let mut command = tg_send(&scratch, &sandbox);
     let sender = Sender::start(&scratch, command.args(["--metrics", "127.0.0.1:0"]));
     let oldest = || value(&scrape(&sender.process), "tg_send_oldest_waiting_timestamp_seconds");
-    sandbox.rules(json!({"match": {"chat_id": 6}, "times": 1, "do": {"flood": {"retry_after": 4}}}));
+    sandbox.rules(json!({"match": {"chat_id": 6}, "times": 1, "do": {"flood": {"retry_after": 10}}}));
     sender.stdin().write_all((record(5, "x") + "\n" + &record(6, "y") + "\n").as_bytes()).unwrap();
     sender.process.says("chat 5 is gone");
     until("the one that may be told", || (oldest() > 1e9).then_some(()));

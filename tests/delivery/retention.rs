@@ -67,5 +67,5 @@ fn a_million_records_leave_the_outbox_as_it_was() {
     assert!(last <= first + first / 10, "{log:?}");
     assert!(last < 32 << 20, "{last} bytes for {} records", status.told);
     // Of times only what no noise makes: it must not become several times slower.
-    assert!(log[4].1 < 4 * log[0].1.max(Duration::from_millis(500)), "{log:?}");
+    assert!(log[4].1 < 6 * log[0].1.max(Duration::from_secs(1)), "{log:?}");
 }

@@ -111,6 +111,12 @@ fn its_commands_work_as_they_stand() {
         script.push_str("for n in $(seq 500); do [ ! -e wait ] && break; sleep 0.02; done\n");
         let session = Session { scratch: &scratch, script: &script };
         let said = session.run(bin, &sandbox.api, &grafana.url, &token, block);
+        // Those that were killed may still be on their way out.
+        for port in ports.values() {
+            until("the port to be free again", || {
+                std::net::TcpListener::bind(format!("127.0.0.1:{port}")).is_ok().then_some(())
+            });
+        }
         for line in block.shown() {
             assert!(
                 said.lines().any(|said| shape(said).contains(&shape(line))),

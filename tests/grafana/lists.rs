@@ -119,7 +119,7 @@ fn a_dashboard_of_500_panels() {
 fn timed(standin: &Standin, args: &str) -> (String, u32) {
     let line = format!("time {} {args}", env!("CARGO_BIN_EXE_grafana-shot"));
     let mut command = std::process::Command::new("bash");
-    command.args(["-c", &line]).env("TIMEFORMAT", "%U %S").env("GRAFANA_URL", &standin.url);
+    command.args(["-c", &line]).env("TIMEFORMAT", "%U %S").env("LC_ALL", "C").env("GRAFANA_URL", &standin.url);
     let output = command.env("GRAFANA_TOKEN", "glsa_standin_token").output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{line}: {err}");

@@ -151,7 +151,7 @@ impl Process {
     /// Resident memory now, in KiB.
     pub fn rss(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or("VmRSS: 0 kB");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("it is alive");
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }
@@ -407,7 +407,14 @@ impl Held {
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    // Below ip_local_port_range: the kernel gives these to nobody else in the meantime.
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let start = std::process::id() as usize * 97;
+    until("a free port", || {
+        let n = start + NEXT.fetch_add(1, Ordering::SeqCst);
+        let port = 10_000 + u16::try_from(n % 22_000).unwrap();
+        std::net::TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
+    })
 }
 
 /// Posts a webhook as Alertmanager does; 0 when no answer came.

@@ -100,7 +100,8 @@ fn a_full_disk_is_answered_503_and_everything_goes_on_when_there_is_room() {
     scratch.write("users.json", r#"{"1": "alert"}"#);
     let mut send = tg_send(&scratch, &sandbox);
     send.arg("--outbox").arg(disk.0.join("outbox.db"));
-    let mut pipeline = Pipeline::with(&scratch, &mut send, &["--ack-timeout", "1"], true);
+    let mut pipeline = Pipeline::with(&scratch, &mut send, &["--ack-timeout", "3"], true);
+    pipeline.send.says("outbox ");
     let mut refused: Vec<Value> = Vec::new();
     let mut accepted = 0;
     // Until it is full, and somewhat beyond.

@@ -130,7 +130,8 @@ impl Machine {
 
     /// As an administrator would.
     pub fn reboot(&mut self) {
-        self.run("systemctl reboot");
+        // The shutdown that it asks for may end it first.
+        let _ = self.output("systemctl reboot");
         self.process.take().unwrap().wait();
         self.power_on();
     }
