@@ -17,10 +17,16 @@ const IN_ONE: usize = 512;
 /// A full queue of datagrams is waited for this long, and no longer: tg-send has other things to do.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Binds am-recv's end. A socket that a predecessor left is replaced; anything else at that path is not.
+/// Binds am-recv's end. A socket that a predecessor left is replaced; one at which somebody listens is not, nor is anything
+/// else at that path.
 pub fn bind(path: &Path) -> io::Result<UnixDatagram> {
     match std::fs::symlink_metadata(path) {
-        Ok(meta) if meta.file_type().is_socket() => std::fs::remove_file(path)?,
+        Ok(meta) if meta.file_type().is_socket() => {
+            if UnixDatagram::unbound()?.connect(path).is_ok() {
+                return Err(io::Error::new(io::ErrorKind::AddrInUse, "another am-recv listens there"));
+            }
+            std::fs::remove_file(path)?;
+        }
         Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is no socket is there")),
         Err(_) => {}
     }
@@ -75,6 +81,8 @@ mod tests {
             let mut received = receive(&receiver).unwrap();
             received.extend(receive(&receiver).unwrap());
             assert_eq!(received, digests);
+            assert_eq!(bind(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+            acks.send(&digests[..1]).unwrap();
         }
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, "precious").unwrap();

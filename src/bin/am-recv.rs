@@ -104,11 +104,6 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
         patience: read_timeout,
         credentials: Credentials { bearer: config.webhook_token, basic },
     };
-    let socket = ack
-        .map(|path| {
-            ack::bind(&path).map_err(|err| Failure::misuse(format!("cannot listen on {}: {err}", path.display())))
-        })
-        .transpose()?;
     let listener = match passed {
         Some(listener) => listener,
         None => TcpListener::bind((host.as_str(), port)).map_err(|err| {
@@ -116,6 +111,19 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
             if err.kind() == io::ErrorKind::AddrInUse { failure.hint("take another port with -p") } else { failure }
         })?,
     };
+    // After the port: a second one that is started by mistake must not take the socket of the first.
+    let socket = ack
+        .map(|path| {
+            ack::bind(&path).map_err(|err| {
+                let what = format!("cannot listen on {}: {err}", path.display());
+                if err.kind() == io::ErrorKind::AddrInUse {
+                    Failure::new(cli::FAILED, what)
+                } else {
+                    Failure::misuse(what)
+                }
+            })
+        })
+        .transpose()?;
     let address = listener.local_addr().context("cannot read the address of the listening socket")?;
     let (receiver, accepted) = Receiver::start(listener, options);
     if let Some(socket) = socket {

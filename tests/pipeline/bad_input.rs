@@ -230,6 +230,18 @@ fn a_closed_stdout_ends_the_tool_with_a_word_and_a_503() {
 }
 
 #[test]
+fn a_second_one_that_is_started_by_mistake_takes_nothing_from_the_first() {
+    let (scratch, sandbox, pipeline) = fixture("second", &[]);
+    let socket = scratch.path("ack.sock");
+    let port = pipeline.url.trim_end_matches('/').rsplit(':').next().unwrap();
+    for (port, words) in [(port, "Address already in use"), ("0", "another am-recv listens there")] {
+        let output = run(command("am-recv").args(["-p", port, "--ack"]).arg(&socket), b"");
+        assert!(output.code == Some(1) && output.stderr.contains(words), "{output:?}");
+    }
+    still_works(&pipeline, &sandbox, "After");
+}
+
+#[test]
 fn a_request_in_flight_when_the_pipe_breaks_is_answered_503() {
     let (_scratch, _sandbox, mut pipeline) = fixture("breaks", &["--ack-timeout", "30"]);
     pipeline.send.kill();
