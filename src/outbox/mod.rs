@@ -77,6 +77,10 @@ const SCHEMA: &str = "
 /// How long another process may hold the file.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// An Alertmanager beside another says the same some seconds later, also what is over by then: its `peer-timeout` is 15 s
+/// for each before it. Its `group_interval`, 5 minutes unless changed, is what lies between two words about one alert.
+const LATE_COPY: Millis = 120_000;
+
 /// The version of [`SCHEMA`], in SQLite's `user_version`.
 const VERSION: i64 = 1;
 
@@ -242,11 +246,15 @@ impl Outbox {
             && let Some(known) = self.known(&chat, key)?
         {
             let age = Duration::from_millis(u64::try_from(now - known.at).unwrap_or(0));
-            if !known.told || self.repeat_after.is_none_or(|after| age < after) {
+            if self.is_over(&known, &chat, entry, now)? {
+                // What was told stays for the answers; its key is that of what comes now.
+                self.run("UPDATE told SET key = NULL WHERE seq = ?", params![known.seq])?;
+            } else if !known.told || self.repeat_after.is_none_or(|after| age < after) {
                 self.see_again(&known, now)?;
                 return Ok(Added::Known);
+            } else {
+                self.run("DELETE FROM told WHERE seq = ?", params![known.seq])?;
             }
-            self.run("DELETE FROM told WHERE seq = ?", params![known.seq])?;
         }
         self.run(
             "INSERT INTO told (seq, chat, key, about, at, seen) VALUES (?, ?, ?, ?, ?, ?)",
@@ -267,6 +275,16 @@ impl Outbox {
             Ok(Known { seq: row.get(0)?, at: row.get(1)?, seen: row.get(2)?, told: row.get(3)? })
         };
         statement.query_row(params![chat, key], read).optional()
+    }
+
+    /// Whether something else was said of the same alert since, so that the same is news again. An alert that
+    /// Alertmanager took for resolved because Prometheus was away comes back with the `startsAt` that it had.
+    fn is_over(&self, known: &Known, chat: &Chat, entry: &Entry, now: Millis) -> Result<bool> {
+        const LATEST: &str = "SELECT seq, at FROM told WHERE chat = ? AND about = ? ORDER BY seq DESC LIMIT 1";
+        let Some(about) = &entry.about else { return Ok(false) };
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Millis>(1)?));
+        let latest = self.db.prepare_cached(LATEST)?.query_row(params![chat, about], read).optional()?;
+        Ok(latest.is_some_and(|(seq, at)| seq != known.seq && now - at >= LATE_COPY))
     }
 
     /// An alert can fire for longer than keys are remembered: one that still comes in stays young.

@@ -62,6 +62,31 @@ fn a_reminder_is_told_after_repeat_after() {
 }
 
 #[test]
+fn what_comes_back_after_its_end_is_told_again() {
+    // Prometheus was away for so long that Alertmanager took the alert for resolved; it comes back as it was.
+    let scratch = Scratch::new("back");
+    let mut outbox = scratch.open();
+    let minute = 60_000;
+    let told = |outbox: &mut Outbox, seq, at| outbox.transaction(|outbox| outbox.told(&[seq], Some(seq), at)).unwrap();
+    add(&mut outbox, 1, "a firing", 0);
+    told(&mut outbox, 1, 0);
+    add(&mut outbox, 1, "a resolved", 5 * minute);
+    told(&mut outbox, 2, 5 * minute);
+    assert_eq!(add(&mut outbox, 1, "a firing", 6 * minute), Added::Known, "another Alertmanager that is late");
+    assert_eq!(add(&mut outbox, 1, "a firing", 10 * minute), Added::Waiting(Chat::Id(1)));
+    assert_eq!(add(&mut outbox, 1, "a firing", 11 * minute), Added::Known);
+    // Also while it still waits.
+    assert_eq!(add(&mut outbox, 1, "a resolved", 15 * minute), Added::Waiting(Chat::Id(1)));
+    assert_eq!(add(&mut outbox, 1, "a firing", 20 * minute), Added::Waiting(Chat::Id(1)));
+    assert_eq!(seqs(&outbox, 1), [3, 4, 5]);
+    for seq in 3..=5 {
+        told(&mut outbox, seq, 21 * minute);
+    }
+    assert_eq!(outbox.message_about(&Chat::Id(1), "a").unwrap(), Some(5));
+    assert_eq!(outbox.status().unwrap().told, 5);
+}
+
+#[test]
 fn records_wait_in_order_and_within_bounds() {
     let scratch = Scratch::new("order");
     let mut outbox = scratch.open();
