@@ -33,10 +33,19 @@ pub struct Line {
     pub again: bool,
     /// Server errors in a row, and uploads that broke.
     pub errors: u32,
+    /// Since when the server says that it fails.
+    pub failing: Option<Instant>,
     /// The chat takes no documents.
     pub no_storm: bool,
     /// Summaries in a row.
     pub storms: u32,
+}
+
+impl Line {
+    /// The last message was told, or is not tried any more.
+    pub fn works(&mut self) {
+        (self.again, self.suspect, self.errors, self.failing) = (false, false, 0, None);
+    }
 }
 
 /// Reads who waits from the outbox. What an earlier run sent a moment ago counts for the pace of this one.

@@ -99,6 +99,8 @@ pub struct Delivery {
     workers: Workers,
     in_flight: usize,
     outage: settle::Outage,
+    /// When a message to anybody was told.
+    last_told: Instant,
     failed: u64,
     ended: Option<Instant>,
     input_error: Option<String>,
@@ -175,6 +177,7 @@ impl Delivery {
             workers,
             in_flight: 0,
             outage: settle::Outage::default(),
+            last_told: Instant::now(),
             failed: 0,
             ended: None,
             input_error: None,

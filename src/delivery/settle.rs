@@ -11,8 +11,13 @@ use crate::verdict::{Change, Verdict, verdict};
 /// A connection that broke after the call was out: tried once more.
 const SENDINGS: u32 = 2;
 
-/// A server that says that it failed: tried this often before the message is set aside.
+/// A server that says that it failed: tried this often before the message is set aside, if others get through.
 const ERRORS: u32 = 10;
+
+/// Where no message gets through it is the server's trouble, and it is tried for so long, at last at these intervals.
+/// Each time may be a copy, if the server fails only to say that it did it.
+const TROUBLE: Duration = Duration::from_secs(6 * 3600);
+const TROUBLE_PAUSE: Duration = Duration::from_secs(600);
 
 /// An upload that breaks although the API works: tried this often.
 const UPLOADS: u32 = 4;
@@ -167,8 +172,9 @@ impl Delivery {
             }
             Verdict::Unsure(why) => Settlement::Again(why),
             Verdict::ServerError(why) => {
-                let errors = self.chats.line(chat).map_or(0, |line| line.errors);
-                if self.options.at_most_once || errors + 1 >= ERRORS {
+                let (errors, since) = self.chats.line(chat).map_or((0, None), |line| (line.errors, line.failing));
+                let is_given_up = is_given_up(errors + 1, since, self.last_told, Instant::now());
+                if self.options.at_most_once || is_given_up {
                     Settlement::Aside(format!("the server failed {} times: {why}", errors + 1))
                 } else {
                     Settlement::ServerError(why)
@@ -258,6 +264,9 @@ impl Delivery {
             }
             Settlement::ServerError(why) => {
                 log::warn!("the server failed chat={chat} records={seqs}: {why}; trying again");
+                if let Some(line) = self.chats.line(&chat) {
+                    line.failing.get_or_insert(instant);
+                }
                 self.doubt(&chat, instant);
             }
             Settlement::Moved(new) => {
@@ -301,6 +310,7 @@ impl Delivery {
             id.unwrap_or(0),
             took.as_millis()
         );
+        self.last_told = instant;
         if self.chats.set_back(chat) {
             crate::notice!("chat {chat} is back");
             self.metrics.gone.set(i64::try_from(self.chats.gone_count()).unwrap_or(i64::MAX));
@@ -308,7 +318,7 @@ impl Delivery {
         if message.part.is_some() {
             // The next part was never sent before.
             if let Some(line) = self.chats.line(chat) {
-                (line.again, line.suspect, line.errors) = (false, false, 0);
+                line.works();
             }
             return;
         }
@@ -331,7 +341,7 @@ impl Delivery {
         if let Some(line) = self.chats.line(chat) {
             line.changes = Default::default();
             line.alone = line.alone.saturating_sub(records);
-            (line.again, line.suspect, line.errors) = (false, false, 0);
+            line.works();
         }
         self.chats.remove(chat, records);
     }
@@ -342,8 +352,21 @@ impl Delivery {
         let Some(line) = self.chats.line(chat) else { return };
         (line.suspect, line.again) = (true, true);
         line.errors += 1;
-        let pause = pause(line.errors);
+        let pause = doubt_pause(line.errors);
         self.pacing.freeze(chat, instant + pause);
+    }
+}
+
+/// Whether it is the message and not the server: others get through, or it went on for too long.
+fn is_given_up(errors: u32, since: Option<Instant>, last_told: Instant, now: Instant) -> bool {
+    let others = |since| last_told > since || now.duration_since(since) >= TROUBLE;
+    errors >= ERRORS && since.is_some_and(others)
+}
+
+fn doubt_pause(errors: u32) -> Duration {
+    match errors.checked_sub(ERRORS) {
+        Some(more @ 1..) => LONGEST_PAUSE.saturating_mul(1 << more.min(16)).min(TROUBLE_PAUSE),
+        _ => pause(errors),
     }
 }
 
@@ -372,5 +395,24 @@ mod tests {
         assert_eq!(outage.begin("x", until), until + 2 * PAUSE);
         outage.end();
         assert_eq!(outage.begin("x", start), start + PAUSE);
+    }
+
+    #[test]
+    fn a_message_is_given_up_only_where_others_get_through() {
+        // A server that failed for all for two minutes cost the alerts of that time.
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut now = Duration::ZERO;
+        let (mut errors, mut others, mut alone) = (0, None, None);
+        while alone.is_none() {
+            errors += 1;
+            let gives_up = |last_told| is_given_up(errors, Some(at(1)), last_told, at(1) + now);
+            others = others.or(gives_up(at(2)).then_some(errors));
+            alone = gives_up(at(0)).then_some((errors, now));
+            now += doubt_pause(errors);
+        }
+        let (tries, took) = alone.unwrap();
+        assert_eq!(others, Some(ERRORS));
+        assert!(took >= TROUBLE && took < TROUBLE + TROUBLE_PAUSE && tries <= 50, "{tries} in {took:?}");
     }
 }
