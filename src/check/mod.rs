@@ -17,8 +17,10 @@ use crate::bot::access::Access;
 use crate::cli::{FAILED, Failure, MISUSED};
 use crate::config::{self, Config};
 use crate::grafana::Settings;
+use crate::text::duration;
 use crate::users::UsersFile;
 pub use alertmanager::{Listening, receiver};
+use crate::watchdog::Rule;
 pub use files::{outbox, socket, state, users};
 pub use grafana::grafana;
 pub use telegram::{Session, bot, chats, telegram, webhook};
@@ -115,6 +117,17 @@ pub fn configuration(findings: &mut Findings, path: Option<&Path>) {
 }
 
 /// All that tg-bot needs: token, users file, state, and Grafana where one is named.
+/// Alerts that must come: named each, and whether there is somebody to be told that one does not.
+pub fn watchdogs(findings: &mut Findings, rules: &[Rule], nobody: bool) {
+    for rule in rules {
+        findings.ok(format!("watchdog {}, every {}", rule.name, duration(rule.within.as_secs())));
+    }
+    if nobody && !rules.is_empty() {
+        let hint = "give a chat of the users file \"role\": \"admin\", or name one in admins of the configuration";
+        findings.warn("nobody would be told of a silent Alertmanager: no chat has the role \"admin\"", hint);
+    }
+}
+
 pub fn tg_bot(scope: Scope, path: Option<&Path>, config: &Config, users: &Path, state: &Path) -> ExitCode {
     let mut findings = Findings::new(scope);
     configuration(&mut findings, path);
