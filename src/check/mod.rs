@@ -19,8 +19,8 @@ use crate::config::{self, Config};
 use crate::grafana::Settings;
 use crate::text::duration;
 use crate::users::UsersFile;
-pub use alertmanager::{Listening, receiver};
 use crate::watchdog::Rule;
+pub use alertmanager::{Listening, receiver};
 pub use files::{outbox, socket, state, users};
 pub use grafana::grafana;
 pub use telegram::{Session, bot, chats, telegram, webhook};
@@ -116,7 +116,6 @@ pub fn configuration(findings: &mut Findings, path: Option<&Path>) {
     }
 }
 
-/// All that tg-bot needs: token, users file, state, and Grafana where one is named.
 /// Alerts that must come: named each, and whether there is somebody to be told that one does not.
 pub fn watchdogs(findings: &mut Findings, rules: &[Rule], nobody: bool) {
     for rule in rules {
@@ -128,15 +127,17 @@ pub fn watchdogs(findings: &mut Findings, rules: &[Rule], nobody: bool) {
     }
 }
 
+/// All that tg-bot needs: token, users file, state, and Grafana where one is named.
 pub fn tg_bot(scope: Scope, path: Option<&Path>, config: &Config, users: &Path, state: &Path) -> ExitCode {
     let mut findings = Findings::new(scope);
     configuration(&mut findings, path);
     files::state(&mut findings, "state", state);
-    files::state(&mut findings, "users file", users);
+    let writable = files::writable(&mut findings, "users file", users);
     let known = users.exists().then(|| UsersFile::open(users));
     match &known {
         Some(Ok(file)) => self::users(&mut findings, users, &file.users),
         Some(Err(err)) => findings.error(err, "mend it by hand, or put it aside: it is not overwritten"),
+        None if writable => findings.ok(format!("users file {}, which is not there yet", users.display())),
         None => {}
     }
     match Access::new(config) {
