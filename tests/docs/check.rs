@@ -169,7 +169,7 @@ fn the_doctor_looks_at_what_the_units_use() {
         std::fs::create_dir_all(directory).unwrap();
     }
     let users = state.join("users.json");
-    std::fs::write(&users, r#"{"1": "*"}"#).unwrap();
+    std::fs::write(&users, r#"{"1": {"match": ["*"], "role": "admin"}}"#).unwrap();
     std::fs::write(etc.join("bot_token"), TOKEN).unwrap();
     let text = json!({"users_file": users, "api_url": sandbox.api}).to_string();
     let config = etc.join("config.json");
