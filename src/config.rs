@@ -11,9 +11,10 @@ use serde_json::{Map, Value};
 
 use crate::cli::Failure;
 use crate::secret::Secret;
+use crate::watchdog::Rule;
 
 /// Every key of the file. A secret may also be given as `<key>_file`, the path of a file that holds it.
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 22] = [
     "access",
     "admins",
     "alertmanager_url",
@@ -32,6 +33,7 @@ const KEYS: [&str; 21] = [
     "template",
     "time_zone",
     "users_file",
+    "watchdog",
     "webhook_password",
     "webhook_token",
     "webhook_user",
@@ -83,6 +85,8 @@ pub struct Config {
     pub time_zone: Option<String>,
     /// Who is subscribed to what.
     pub users_file: Option<PathBuf>,
+    /// Alerts that must come, and how often.
+    pub watchdog: Vec<Rule>,
     /// What a webhook must present as `Authorization: Bearer`.
     pub webhook_token: Option<Secret>,
     /// What a webhook must present as `Authorization: Basic`.
@@ -167,6 +171,7 @@ impl Source<'_> {
             template: text("template", "ALERT_TEMPLATE")?.map(PathBuf::from),
             time_zone: text("time_zone", "ALERT_TIME_ZONE")?,
             users_file: text("users_file", "USERS_FILE")?.map(PathBuf::from),
+            watchdog: self.watchdog()?,
             webhook_token: self.secret("webhook_token", "WEBHOOK_TOKEN")?,
             webhook_user: text("webhook_user", "WEBHOOK_USER")?,
             webhook_password: self.secret("webhook_password", "WEBHOOK_PASSWORD")?,
@@ -259,6 +264,21 @@ impl Source<'_> {
     /// The environment's proxies are ureq's business (with `NO_PROXY`); the key is explicit and always used.
     fn proxy(&self) -> anyhow::Result<Option<Secret>> {
         self.secret("apihelper_proxy", "TELEGRAM_PROXY")
+    }
+
+    fn watchdog(&self) -> anyhow::Result<Vec<Rule>> {
+        if let Some(text) = (self.env)("ALERT_WATCHDOG") {
+            let rules = said(&text).map(|text| Rule::list(&text)).transpose();
+            return rules
+                .map(Option::unwrap_or_default)
+                .map_err(|err| Failure::misuse(format!("ALERT_WATCHDOG: {err}")).into());
+        }
+        match self.file.get("watchdog") {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::String(text)) if said(text).is_none() => Ok(Vec::new()),
+            Some(value) => Rule::of_json(value)
+                .map_err(|err| Failure::misuse(format!("{}\"watchdog\": {err}", self.place())).into()),
+        }
     }
 
     fn admins(&self) -> anyhow::Result<Vec<i64>> {
@@ -364,6 +384,24 @@ mod tests {
         let by_file = resolve(&format!(r#"{{"bot_token_file": {:?}}}"#, path), &[]).unwrap();
         assert_eq!(by_file.bot_token.unwrap().expose(), "2:credential");
         std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn watchdogs_by_file_and_environment() {
+        let rules = |file: &str, env: &[(&str, &str)]| {
+            let rules = resolve(file, env).map_err(|err| err.to_string())?.watchdog;
+            Ok::<_, String>(rules.iter().map(|rule| format!("{}={:?}", rule.name, rule.within)).collect::<Vec<_>>())
+        };
+        let file = r#"{"watchdog": {"Watchdog": "10m", "Other": 90}}"#;
+        assert_eq!(rules(file, &[]).unwrap(), ["Other=90s", "Watchdog=600s"]);
+        assert_eq!(rules(file, &[("ALERT_WATCHDOG", "A=1m, B=1h")]).unwrap(), ["A=60s", "B=3600s"]);
+        for (file, env) in [("{}", &[][..]), (r#"{"watchdog": "None"}"#, &[]), (file, &[("ALERT_WATCHDOG", "None")])] {
+            assert_eq!(rules(file, env).unwrap(), <[&str; 0]>::default(), "{file}");
+        }
+        let wrong = rules(r#"{"watchdog": {"Watchdog": "soon"}}"#, &[]).unwrap_err();
+        assert_eq!(wrong, "\"watchdog\": \"soon\" is not a time of a second or more, like 10m");
+        assert!(rules(r#"{"watchdog": ["Watchdog"]}"#, &[]).unwrap_err().contains("must be an object"));
+        assert!(rules("{}", &[("ALERT_WATCHDOG", "Watchdog")]).unwrap_err().starts_with("ALERT_WATCHDOG: "));
     }
 
     #[test]

@@ -47,6 +47,33 @@ impl std::str::FromStr for Rule {
     }
 }
 
+impl Rule {
+    /// As the environment has them, `Watchdog=10m,Other=1h`.
+    pub fn list(text: &str) -> Result<Vec<Rule>, String> {
+        text.split(',').map(|rule| rule.trim().parse()).collect()
+    }
+
+    /// As the configuration has them, `{"Watchdog": "10m"}`; a text is taken for a list.
+    pub fn of_json(value: &Value) -> Result<Vec<Rule>, String> {
+        match value {
+            Value::Object(rules) => rules.iter().map(|(name, time)| format!("{name}={}", word(time)).parse()).collect(),
+            Value::String(text) => Rule::list(text),
+            _ => Err("must be an object like {\"Watchdog\": \"10m\"}".to_owned()),
+        }
+    }
+}
+
+/// A text as it is; what else JSON has in its own words.
+fn word(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Of a name that is there twice only the first would be heard, and the other be silent for ever.
+pub fn named_twice(rules: &[Rule]) -> Option<&str> {
+    let twice = rules.iter().enumerate().find(|(n, rule)| rules[..*n].iter().any(|other| other.name == rule.name));
+    twice.map(|(_, rule)| rule.name.as_str())
+}
+
 /// One alert that must come.
 #[derive(Debug)]
 struct Watch {
@@ -268,7 +295,7 @@ impl Watch {
         }
         match &news {
             News::Silent { .. } if is_new => {
-                log::error!("Alertmanager is silent: no alert {:?} since {}", self.rule.name, self.last);
+                log::error!("Alertmanager is silent: no alert {:?} since {:.0}", self.rule.name, self.last);
             }
             News::Back(back) if is_new => {
                 crate::notice!("Alertmanager is heard again, after {}", duration(back.after.as_secs()));

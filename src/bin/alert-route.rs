@@ -17,7 +17,7 @@ use prometheus_telegram::lines::{Line, Lines};
 use prometheus_telegram::route::{Metrics, Options, Station};
 use prometheus_telegram::text::{DEFAULT_TEMPLATE, Words, time_zone};
 use prometheus_telegram::users::UsersFile;
-use prometheus_telegram::watchdog::Rule;
+use prometheus_telegram::watchdog::{self, Rule};
 use prometheus_telegram::{metrics, notify};
 
 const USAGE: &str = "
@@ -47,7 +47,8 @@ Options:
   -h, --help            print this
   -V, --version         print the version
 
-Environment: USERS_FILE, ALERT_TEMPLATE, ALERT_TIME_ZONE, ALERTMANAGER_URL
+Environment: USERS_FILE, ALERT_TEMPLATE, ALERT_TIME_ZONE, ALERT_WATCHDOG
+(Watchdog=10m,Other=1h), ALERTMANAGER_URL
 
 Exit: 0 all input handled; 1 failed; 2 called or configured wrong.
 
@@ -93,6 +94,12 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     let path = users;
     let users = UsersFile::open(&path).map_err(Failure::misuse)?;
     options.admins = config.admins;
+    if options.watchdogs.is_empty() {
+        options.watchdogs = config.watchdog;
+    }
+    if let Some(name) = watchdog::named_twice(&options.watchdogs) {
+        return Err(Failure::misuse(format!("watchdog {name:?} is named twice")).into());
+    }
     match mode {
         Mode::Check(scope) => {
             let mut findings = Findings::new(scope);
@@ -101,6 +108,8 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
             if let Some(seen) = &options.seen {
                 check::state(&mut findings, "file of alerts seen", seen);
             }
+            let nobody = options.admins.is_empty() && users.users.admins.is_empty();
+            check::watchdogs(&mut findings, &options.watchdogs, nobody);
             findings.ok("template and time zone");
             Ok(findings.end())
         }

@@ -57,7 +57,7 @@ pub fn receiver(findings: &mut Findings, config: &Config, at: &Listening) {
             "set WEBHOOK_TOKEN, or listen on 127.0.0.1",
         );
     } else {
-        findings.ok(format!("listening on {shown}{}", if guarded { ", with credentials" } else { "" }));
+        findings.ok(format!("address {shown}{}", if guarded { ", with credentials" } else { "" }));
     }
     if !findings.online() {
         return;

@@ -29,18 +29,24 @@ fn can_make_files_beside(path: &Path) -> io::Result<()> {
 
 /// A file that the tool makes, and replaces or writes later; what it is called goes first.
 pub fn state(findings: &mut Findings, what: &str, path: &Path) {
-    let shown = path.display();
+    if writable(findings, what, path) {
+        findings.ok(format!("{what} {}", path.display()));
+    }
+}
+
+/// The same for a file of which more is said later: says nothing where it can be written.
+pub(super) fn writable(findings: &mut Findings, what: &str, path: &Path) -> bool {
     let writable = match can_make_files_beside(path) {
         Ok(()) if path.exists() => File::options().append(true).open(path).map(drop),
         other => other,
     };
-    match writable {
-        Ok(()) => findings.ok(format!("{what} {shown}")),
-        Err(err) => findings.error(
-            format!("cannot write {what} {shown}: {err}"),
+    if let Err(err) = &writable {
+        findings.error(
+            format!("cannot write {what} {}: {err}", path.display()),
             "the directory must be there, and writable for the user that the tool runs as",
-        ),
+        );
     }
+    writable.is_ok()
 }
 
 /// The outbox: that it can be written, and how it stands. One that is not there yet is not made: the person who checks

@@ -17,7 +17,9 @@ use crate::bot::access::Access;
 use crate::cli::{FAILED, Failure, MISUSED};
 use crate::config::{self, Config};
 use crate::grafana::Settings;
+use crate::text::duration;
 use crate::users::UsersFile;
+use crate::watchdog::Rule;
 pub use alertmanager::{Listening, receiver};
 pub use files::{outbox, socket, state, users};
 pub use grafana::grafana;
@@ -114,16 +116,28 @@ pub fn configuration(findings: &mut Findings, path: Option<&Path>) {
     }
 }
 
+/// Alerts that must come: named each, and whether there is somebody to be told that one does not.
+pub fn watchdogs(findings: &mut Findings, rules: &[Rule], nobody: bool) {
+    for rule in rules {
+        findings.ok(format!("watchdog {}, every {}", rule.name, duration(rule.within.as_secs())));
+    }
+    if nobody && !rules.is_empty() {
+        let hint = "give a chat of the users file \"role\": \"admin\", or name one in admins of the configuration";
+        findings.warn("nobody would be told of a silent Alertmanager: no chat has the role \"admin\"", hint);
+    }
+}
+
 /// All that tg-bot needs: token, users file, state, and Grafana where one is named.
 pub fn tg_bot(scope: Scope, path: Option<&Path>, config: &Config, users: &Path, state: &Path) -> ExitCode {
     let mut findings = Findings::new(scope);
     configuration(&mut findings, path);
     files::state(&mut findings, "state", state);
-    files::state(&mut findings, "users file", users);
+    let writable = files::writable(&mut findings, "users file", users);
     let known = users.exists().then(|| UsersFile::open(users));
     match &known {
         Some(Ok(file)) => self::users(&mut findings, users, &file.users),
         Some(Err(err)) => findings.error(err, "mend it by hand, or put it aside: it is not overwritten"),
+        None if writable => findings.ok(format!("users file {}, which is not there yet", users.display())),
         None => {}
     }
     match Access::new(config) {

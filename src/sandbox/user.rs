@@ -63,9 +63,12 @@ impl State {
         let mut message = Message::new(author, wall_ms / 1000, Content::Text(markup::found(text)));
         message.thread = say.thread;
         message.reply_to = say.reply_to;
-        // Who writes to a bot has started it.
-        if let Some(chat) = self.world.chats.get_mut(&chat).filter(|chat| chat.is_private()) {
-            chat.user = "active".to_owned();
+        if let Some(chat) = self.world.chats.get_mut(&chat) {
+            chat.texts.clear();
+            // Who writes to a bot has started it.
+            if chat.is_private() {
+                chat.user = "active".to_owned();
+            }
         }
         let id = self.world.add(chat, message);
         let update = self.tell_message(chat, id, wall_ms);

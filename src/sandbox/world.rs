@@ -101,6 +101,7 @@ pub struct Chat {
     pub delivered: u64,
     /// The state of the page when something changed here.
     pub version: u64,
+    /// What bots have said since a person said something: an equal answer to an equal question is none too many.
     pub texts: HashSet<u64>,
     pub last_mark: u64,
     last_id: i64,

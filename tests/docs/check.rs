@@ -47,7 +47,7 @@ fn without_network_everything_that_a_tool_reads_is_looked_at() {
         "apihelper_proxy": format!("socks5://u:{PROXY_PASSWORD}@127.0.0.1:1"), "grafana_url": "http://127.0.0.1:1",
         "grafana_token": GRAFANA_TOKEN});
     for (tool, words) in [
-        ("am-recv", &["ok: configuration ", "ok: listening on 127.0.0.1:8080"][..]),
+        ("am-recv", &["ok: configuration ", "ok: address 127.0.0.1:8080"][..]),
         ("alert-route", &["warning: chat 2: pattern \"(\" is skipped", "users.json: 2 chats", "ok: template"]),
         ("tg-send", &["ok: outbox ", "ok: bot token", "ok: proxy socks5://127.0.0.1:1\n"]),
         ("tg-bot", &["ok: state ", "users.json: 2 chats", "ok: Grafana http://127.0.0.1:1 with a token"]),
@@ -146,7 +146,7 @@ fn everybody_out_there_is_asked() {
 
     let doctor = doctor(&scratch, &path, port);
     assert_eq!(doctor.code, Some(1), "{}", doctor.stdout);
-    assert!(doctor.stdout.ends_with("doctor: 2 errors, 1 warnings\n"), "{}", doctor.stdout);
+    assert!(doctor.stdout.ends_with("doctor: 2 errors, 1 warning\n"), "{}", doctor.stdout);
     for secret in SECRETS {
         assert!(!doctor.stdout.contains(secret), "{secret:?} in\n{}", doctor.stdout);
     }
@@ -160,6 +160,54 @@ fn doctor(scratch: &Scratch, config: &Path, port: u16) -> Output {
     doctor.env_clear().env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("HOME", scratch.path("."));
     doctor.current_dir(scratch.path(".")).args(["-p", &port.to_string(), "-c"]).arg(config).stdin(Stdio::null());
     run(&mut doctor, b"")
+}
+
+#[test]
+fn the_doctor_looks_at_what_the_units_use() {
+    let scratch = Scratch::new("doctor");
+    let sandbox = Sandbox::start(&scratch, &[]);
+    let root = scratch.path("root");
+    let (etc, state) = (root.join("etc/prometheus-telegram"), root.join("var/lib/prometheus-telegram"));
+    let bin = root.join("opt/bin");
+    for directory in [&etc, &state, &bin] {
+        std::fs::create_dir_all(directory).unwrap();
+    }
+    let users = state.join("users.json");
+    std::fs::write(&users, r#"{"1": {"match": ["*"], "role": "admin"}}"#).unwrap();
+    std::fs::write(etc.join("bot_token"), TOKEN).unwrap();
+    let text = json!({"users_file": users, "api_url": sandbox.api}).to_string();
+    let config = etc.join("config.json");
+    std::fs::write(&config, &text).unwrap();
+    let other = scratch.write("other.json", &text);
+    // As it is installed: beside the tools, which are in no PATH.
+    std::fs::copy("scripts/doctor", bin.join("prometheus-telegram-doctor")).unwrap();
+    for tool in ["am-recv", "alert-route", "tg-send", "tg-bot"] {
+        std::os::unix::fs::symlink(binary(tool), bin.join(tool)).unwrap();
+    }
+    let port = free_port().to_string();
+    let ask = |options: &[&Path]| {
+        let mut doctor = Command::new(bin.join("prometheus-telegram-doctor"));
+        doctor.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", scratch.path("home")).env("DESTDIR", &root);
+        run(doctor.args(["-p", &port]).args(options), b"")
+    };
+    for options in [&[][..], &[Path::new("-c"), &config]] {
+        let said = ask(options);
+        let has = |line: &str| assert!(said.stdout.contains(line), "{line:?} in\n{}", said.stdout);
+        has(&format!("am-recv: ok: address 127.0.0.1:{port}\nam-recv: error: am-recv does not answer"));
+        has(&format!("tg-send: ok: outbox {}\ntg-send: ok: bot token\n", state.join("outbox.db").display()));
+        has(&format!("tg-bot: ok: state {}\n", state.join("bot.db").display()));
+        assert_eq!(said.stdout.matches("tg-bot: ok: users file ").count(), 1, "{}", said.stdout);
+        assert!(said.stdout.ends_with("doctor: 1 error, 1 warning\n"), "{}", said.stdout);
+        assert_eq!((said.code, said.stderr.as_str()), (Some(1), ""), "{}", said.stdout);
+    }
+    let left: Vec<_> = std::fs::read_dir(&state).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(left, ["users.json"], "it leaves nothing behind");
+    // Another configuration is another one's.
+    let said = ask(&[Path::new("-c"), &other]);
+    assert_eq!((said.code, said.stdout.matches("error: no bot token").count()), (Some(2), 2), "{}", said.stdout);
+    assert!(!said.stdout.contains(&state.join("outbox.db").display().to_string()), "{}", said.stdout);
+    let said = ask(&[Path::new("-c")]);
+    assert_eq!((said.code, said.stderr.as_str()), (Some(2), "doctor: error: -c needs a value\n"));
 }
 
 #[test]

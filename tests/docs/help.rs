@@ -100,6 +100,22 @@ fn it_fits_a_terminal_and_has_all_its_parts() {
 }
 
 #[test]
+fn scripts_try_refuses_before_it_builds() {
+    for (arguments, reason) in [
+        (&["--storm", "x"][..], "--storm needs a number from 1 to 10000, not 'x'"),
+        (&["--storm", "0"], "--storm needs a number from 1 to 10000, not '0'"),
+        (&["--port"], "--port needs a number"),
+        (&["--port", "65536"], "--port needs a number from 1 to 65535, not '65536'"),
+        (&["--nonsense"], "unknown option '--nonsense'"),
+    ] {
+        let mut script = std::process::Command::new("scripts/try");
+        let output = run(script.env_clear().env("PATH", "/usr/bin:/bin").args(arguments), b"");
+        let expected = format!("scripts/try: error: {reason}\nscripts/try: hint: ");
+        assert!(output.code == Some(2) && output.stderr.starts_with(&expected), "{arguments:?}: {output:?}");
+    }
+}
+
+#[test]
 fn every_option_is_taken() {
     for tool in TOOLS {
         for option in options(tool) {

@@ -5,6 +5,7 @@
 
 mod check;
 mod completions;
+mod compose;
 mod help;
 mod man;
 mod readme;

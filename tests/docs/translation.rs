@@ -43,9 +43,25 @@ fn the_russian_readme_is_in_step() {
     let (english, russian) = (read("README.md"), read("README.ru.md"));
     let headings = |text: &str| prose(text).into_iter().filter_map(heading).collect::<Vec<_>>();
     assert_eq!(headings(&english), headings(&russian), "headings");
+    // What a comment says is translated; that there is one is not.
+    let comment = Regex::new(r"(?m)(^|\s)# (.*)$").unwrap();
+    let has_comments = |language: &str| ["sh", "console"].contains(&language);
     let texts = |text: &str| {
-        blocks(text).into_iter().map(|block| (block.language, block.text, block.left_out)).collect::<Vec<_>>()
+        let blocks = blocks(text).into_iter().map(|block| {
+            let text = match has_comments(&block.language) {
+                true => comment.replace_all(&block.text, "$1#").into_owned(),
+                false => block.text,
+            };
+            (block.language, text, block.left_out)
+        });
+        blocks.collect::<Vec<_>>()
     };
+    for block in blocks(&russian).iter().filter(|block| has_comments(&block.language)) {
+        for found in comment.captures_iter(&block.text) {
+            let is_russian = found[2].chars().any(|letter| ('а'..='я').contains(&letter));
+            assert!(is_russian, "README.ru.md:{}: a comment that is not translated: {}", block.line, &found[2]);
+        }
+    }
     for (one, other) in texts(&english).into_iter().zip(texts(&russian)) {
         assert_eq!(one, other, "blocks");
     }

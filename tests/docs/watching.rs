@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::harness::*;
 use crate::standin;
 
-const RULES: &str = "example_config/prometheus-telegram.rules.yml";
+pub const RULES: &str = "example_config/prometheus-telegram.rules.yml";
 const DASHBOARD: &str = "example_config/grafana-dashboard.json";
 
 /// Every daemon at work: alerts, messages, and a person who talks to the bot.
@@ -130,7 +130,7 @@ fn metrics_are_those_that_are_documented() {
 }
 
 /// Names of ours in an expression, as they are served: a histogram's parts are the histogram.
-fn names_in(text: &str) -> BTreeSet<String> {
+pub fn names_in(text: &str) -> BTreeSet<String> {
     let name = Regex::new(r"\b(?:am_recv|alert_route|tg_send|tg_bot)_[a-z_]+").unwrap();
     let bare = |name: &str| {
         let parts = ["_bucket", "_count", "_sum"];

@@ -278,7 +278,9 @@ fn without_an_administrator_it_says_so() {
     scratch.write("users.json", r#"{"1": "*"}"#);
     let route = Route::start(&scratch, &["--watchdog", "Watchdog=1s"]);
     route.process.says("nobody would be told of a silent Alertmanager");
-    route.process.says("Alertmanager is silent: no alert \"Watchdog\" since");
+    let silent = route.process.says("Alertmanager is silent: no alert \"Watchdog\" since");
+    let since = silent.rsplit(' ').next().unwrap();
+    assert_eq!(since.len(), "2026-11-22T13:57:50Z".len(), "to the second: {silent}");
     // One who is made an administrator meanwhile is told of what is next.
     scratch.write("users.json", r#"{"1": {"match": "*", "role": "admin"}}"#);
     assert_eq!(route.tells("has been silent for ")["chat"], 1);
@@ -297,6 +299,47 @@ fn wrong_rules_are_refused() {
         let mut command = command("alert-route");
         let output = run(command.arg("-u").arg(&users).args(["--watchdog", rule]), b"");
         assert!(output.code == Some(2) && output.stderr.contains(reason), "{rule}: {output:?}");
+    }
+    let mut command = command("alert-route");
+    let output = run(command.arg("-u").arg(&users).args(["--watchdog", "A=1m", "--watchdog", "A=2m"]), b"");
+    assert!(output.code == Some(2) && output.stderr.contains("watchdog \"A\" is named twice"), "{output:?}");
+}
+
+#[test]
+fn rules_are_the_options_else_the_environments_else_the_files() {
+    let scratch = Scratch::new("watchdog-sources");
+    let users = scratch.write("users.json", r#"{"1": "*"}"#);
+    let config = scratch.write("config.json", r#"{"watchdog": {"OfTheFile": "10m"}}"#);
+    let line = webhook(&["OfTheFile", "OfTheEnvironment", "OfTheOption"]);
+    let watched = |environment: Option<&str>, options: &[&str]| {
+        let mut command = command("alert-route");
+        command.arg("-u").arg(&users).arg("-c").arg(&config).arg("--explain").args(options);
+        command.envs(environment.map(|rules| ("ALERT_WATCHDOG", rules)));
+        let said = run(&mut command, line.as_bytes()).stdout;
+        let lines: Vec<&str> = said.lines().collect();
+        let is_one = |name: &&str| lines.windows(2).any(|two| two[0].contains(name) && two[1].contains("its silence"));
+        ["OfTheFile", "OfTheEnvironment", "OfTheOption"].into_iter().filter(is_one).collect::<Vec<_>>()
+    };
+    assert_eq!(watched(None, &[]), ["OfTheFile"]);
+    assert_eq!(watched(Some("OfTheEnvironment=1h"), &[]), ["OfTheEnvironment"]);
+    assert_eq!(watched(Some("OfTheEnvironment=1h"), &["--watchdog", "OfTheOption=1h"]), ["OfTheOption"]);
+}
+
+#[test]
+fn a_check_says_that_nobody_would_be_told() {
+    let scratch = Scratch::new("watchdog-check");
+    let users = scratch.write("users.json", r#"{"1": "*"}"#);
+    let warning = "warning: nobody would be told of a silent Alertmanager: no chat has the role \"admin\"";
+    for (config, code) in [
+        (r#"{"watchdog": {"Watchdog": "10m"}}"#, 2),
+        (r#"{"watchdog": {"Watchdog": "10m"}, "admins": [1]}"#, 0),
+        ("{}", 0),
+    ] {
+        let file = scratch.write("config.json", config);
+        let mut command = command("alert-route");
+        let output = run(command.arg("-u").arg(&users).arg("--check=strict").arg("-c").arg(&file), b"");
+        assert_eq!((output.code, output.stderr.contains(warning)), (Some(code), code == 2), "{config}: {output:?}");
+        assert_eq!(output.stderr.contains("ok: watchdog Watchdog, every 10m"), config != "{}", "{config}: {output:?}");
     }
 }
 

@@ -160,6 +160,19 @@ fn order_and_doubles_are_seen() {
 }
 
 #[test]
+fn an_equal_answer_to_a_person_is_no_double() {
+    let sandbox = Sandbox::start(&[]);
+    for _ in 0..2 {
+        sandbox.post("say", json!({"chat": 1, "text": "/stop"}));
+        sandbox.send(1, "no alerts any more");
+    }
+    sandbox.post("say", json!({"chat": 2, "text": "/stop"}));
+    assert_eq!(sandbox.violation("duplicate_text"), 0);
+    sandbox.send(1, "no alerts any more");
+    assert_eq!(sandbox.violation("duplicate_text"), 1, "that one answers nothing, and what others say is theirs");
+}
+
+#[test]
 fn many_connections_are_served_at_once() {
     let sandbox = Sandbox::start(&["--keep", "1000"]);
     std::thread::scope(|scope| {

@@ -40,6 +40,9 @@ fn a_second_install_changes_nothing_and_an_uninstall_leaves_what_is_the_users() 
     for name in [
         "bin/am-recv",
         "bin/tg-bot",
+        "bin/prometheus-telegram-doctor",
+        "share/doc/prometheus-telegram/README.ru.md",
+        "share/doc/prometheus-telegram/docs/moving.md",
         "lib/systemd/system/prometheus-telegram.target",
         "lib/sysusers.d/prometheus-telegram.conf",
     ] {

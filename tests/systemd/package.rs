@@ -72,7 +72,10 @@ fn the_package_has_what_it_needs() {
         "etc/prometheus-telegram/config.json",
         "usr/lib/sysusers.d/prometheus-telegram.conf",
         "usr/lib/tmpfiles.d/prometheus-telegram.conf",
+        "usr/bin/prometheus-telegram-doctor",
         "usr/share/doc/prometheus-telegram/README.Debian",
+        "usr/share/doc/prometheus-telegram/README.ru.md",
+        "usr/share/doc/prometheus-telegram/docs/moving.md",
         "usr/share/doc/prometheus-telegram/examples/alertmanager.yml",
     ] {
         assert!(root.join(file).is_file(), "{file}");
