@@ -78,7 +78,11 @@ fn without_network_everything_that_a_tool_reads_is_looked_at() {
             with("users_file", json!(scratch.write("bad.json", "[]"))),
             &["bad.json:1:1", "hint: mend it by hand"],
         ),
-        ("tg-bot", with("grafana_url", json!("grafana")), &["the address of grafana is not an http"]),
+        ("tg-bot", with("grafana_url", json!("grafana")), &["\"grafana_url\" is not an http or https URL"]),
+        ("am-recv", with("alertmanager_url", json!("am:9093")), &["\"alertmanager_url\" is not an http or https URL"]),
+        ("tg-bot", with("time_zone", json!("Mars")), &["time zone \"Mars\" is not known", "hint: say an IANA name"]),
+        ("grafana-shot", with("time_zone", json!("Mars")), &["no time zone \"Mars\""]),
+        ("tg-bot", with("language", json!("de")), &["\"language\" \"de\" is not known; en and ru are"]),
         ("grafana-shot", with("grafana_ca", json!("none.pem")), &["cannot use the certificates in none.pem"]),
         ("am-recv", with("webhook_user", json!("u")), &["webhook_user and webhook_password go together"]),
     ] {

@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod help;
 mod man;
+mod mistakes;
 mod readme;
 mod standin;
 mod translation;
