@@ -29,13 +29,24 @@ fn can_make_files_beside(path: &Path) -> io::Result<()> {
 
 /// A file that the tool makes, and replaces or writes later; what it is called goes first.
 pub fn state(findings: &mut Findings, what: &str, path: &Path) {
+    written(findings, what, path, "");
+}
+
+/// The users file, as tg-bot writes it.
+pub(super) fn kept_users(findings: &mut Findings, path: &Path) {
+    written(findings, "users file", path, ": not there yet, made when somebody is let in");
+}
+
+/// `missing` is said of a file that is not there, and could be made.
+fn written(findings: &mut Findings, what: &str, path: &Path, missing: &str) {
     let shown = path.display();
+    let is_there = path.exists();
     let writable = match can_make_files_beside(path) {
-        Ok(()) if path.exists() => File::options().append(true).open(path).map(drop),
+        Ok(()) if is_there => File::options().append(true).open(path).map(drop),
         other => other,
     };
     match writable {
-        Ok(()) => findings.ok(format!("{what} {shown}")),
+        Ok(()) => findings.ok(format!("{what} {shown}{}", if is_there { "" } else { missing })),
         Err(err) => findings.error(
             format!("cannot write {what} {shown}: {err}"),
             "the directory must be there, and writable for the user that the tool runs as",
@@ -84,8 +95,11 @@ pub fn outbox(findings: &mut Findings, path: &Path) {
 
 /// The users file, and each thing in it that is skipped.
 pub fn users(findings: &mut Findings, path: &Path, users: &Users) {
-    for warning in &users.warnings {
+    for warning in users.warnings.iter().chain(&users.doubts) {
         findings.warn(warning, "");
+    }
+    for chat in &users.idle {
+        findings.warn(format!("chat {chat} has neither match nor labels: it gets no alerts"), "");
     }
     let chats = users.chats.len();
     let words = format!("users file {}: {chats} {}", path.display(), if chats == 1 { "chat" } else { "chats" });

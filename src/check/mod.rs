@@ -123,7 +123,7 @@ pub fn tg_bot(scope: Scope, path: Option<&Path>, config: &Config, users: &Path, 
     let mut findings = Findings::new(scope);
     configuration(&mut findings, path, config);
     files::state(&mut findings, "state", state);
-    files::state(&mut findings, "users file", users);
+    files::kept_users(&mut findings, users);
     if let Err(err) = time_zone(config.time_zone.as_deref()) {
         findings.error(err, "say an IANA name such as Europe/Berlin or UTC");
     }
