@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::{Map, Value};
 
+use crate::bot::words::Words;
 use crate::cli::Failure;
+use crate::near::nearest;
 use crate::secret::Secret;
 use crate::watchdog::Rule;
 
@@ -47,7 +49,7 @@ const SECRETS: [&str; 6] =
 pub const API_URL: &str = "https://api.telegram.org";
 
 /// What all sources together say. `None` where nobody said anything, or somebody said `"None"`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     /// Who is let in by tg-bot: `"invite"`, `"open"`, or a list of ids; as written.
     pub access: Option<Value>,
@@ -93,6 +95,8 @@ pub struct Config {
     pub webhook_user: Option<String>,
     /// See `webhook_user`.
     pub webhook_password: Option<Secret>,
+    /// What can be taken, but is hardly meant.
+    pub doubts: Vec<String>,
 }
 
 impl Config {
@@ -147,27 +151,27 @@ impl Source<'_> {
     fn resolve(&self) -> anyhow::Result<Config> {
         self.refuse_unknown_keys()?;
         let text = |key: &str, env: &str| self.text(key, env);
-        let root = |url: Option<String>| url.map(|url| url.trim_end_matches('/').to_owned());
+        let (repeat_after, doubts) = self.repeat_after()?;
         Ok(Config {
             access: self.file.get("access").cloned(),
             admins: self.admins()?,
-            alertmanager_url: root(text("alertmanager_url", "ALERTMANAGER_URL")?),
-            api_url: root(text("api_url", "TELEGRAM_API_URL")?).unwrap_or_else(|| API_URL.to_owned()),
+            alertmanager_url: self.url("alertmanager_url", "ALERTMANAGER_URL")?,
+            api_url: self.url("api_url", "TELEGRAM_API_URL")?.unwrap_or_else(|| API_URL.to_owned()),
             proxy: self.proxy()?,
             bot_token: self.secret("bot_token", "TELEGRAM_BOT_TOKEN")?,
             grafana_ca: text("grafana_ca", "GRAFANA_CA")?.map(PathBuf::from),
             grafana_org: text("grafana_org", "GRAFANA_ORG")?
-                .map(|id| id.parse().map_err(|_| self.wrong("grafana_org", "is not the number of an organisation")))
+                .map(|id| {
+                    id.parse().map_err(|_| self.bad("grafana_org", "GRAFANA_ORG", "is not an organisation's number"))
+                })
                 .transpose()?,
             grafana_token: self.grafana_token()?,
             grafana_user: text("grafana_user", "GRAFANA_USER")?,
             grafana_password: self.secret("grafana_password", "GRAFANA_PASSWORD")?,
-            grafana_url: root(text("grafana_url", "GRAFANA_URL")?),
-            language: text("language", "BOT_LANGUAGE")?,
+            grafana_url: self.url("grafana_url", "GRAFANA_URL")?,
+            language: self.language()?,
             outbox: text("outbox", "TG_SEND_OUTBOX")?.map(PathBuf::from),
-            repeat_after: text("repeat_after", "REPEAT_AFTER")?
-                .map(|time| duration(&time).ok_or_else(|| self.wrong("repeat_after", "is not a time like \"4h\"")))
-                .transpose()?,
+            repeat_after,
             template: text("template", "ALERT_TEMPLATE")?.map(PathBuf::from),
             time_zone: text("time_zone", "ALERT_TIME_ZONE")?,
             users_file: text("users_file", "USERS_FILE")?.map(PathBuf::from),
@@ -175,6 +179,7 @@ impl Source<'_> {
             webhook_token: self.secret("webhook_token", "WEBHOOK_TOKEN")?,
             webhook_user: text("webhook_user", "WEBHOOK_USER")?,
             webhook_password: self.secret("webhook_password", "WEBHOOK_PASSWORD")?,
+            doubts,
         })
     }
 
@@ -183,8 +188,9 @@ impl Source<'_> {
             KEYS.iter().map(|key| (*key).to_owned()).chain(SECRETS.iter().map(|key| format!("{key}_file"))).collect();
         let Some(key) = self.file.keys().find(|key| !known.contains(key)) else { return Ok(()) };
         let failure = Failure::misuse(format!("{}unknown key \"{key}\"", self.place()));
-        let nearest = known.iter().min_by_key(|name| strsim::damerau_levenshtein(name, key));
-        let hint = nearest.map(|name| format!("the nearest known key is \"{name}\"")).unwrap_or_default();
+        let hint = nearest(known.iter().map(String::as_str), key)
+            .map(|name| format!("the nearest known key is \"{name}\""))
+            .unwrap_or_default();
         Err(failure.hint(hint).into())
     }
 
@@ -195,6 +201,42 @@ impl Source<'_> {
     /// Never shows the value: it may be a secret.
     fn wrong(&self, key: &str, what: &str) -> anyhow::Error {
         Failure::misuse(format!("{}\"{key}\" {what}", self.place())).into()
+    }
+
+    /// A value that is no secret, and where it stands: in the environment, or in the file.
+    fn bad(&self, key: &str, env: &str, what: &str) -> anyhow::Error {
+        Failure::misuse(format!("{} {what}", self.origin(key, env))).into()
+    }
+
+    fn origin(&self, key: &str, env: &str) -> String {
+        if (self.env)(env).is_some() { env.to_owned() } else { format!("{}\"{key}\"", self.place()) }
+    }
+
+    /// A root without a slash at the end. It is not shown: a password may stand in it.
+    fn url(&self, key: &str, env: &str) -> anyhow::Result<Option<String>> {
+        let Some(url) = self.text(key, env)? else { return Ok(None) };
+        let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        match scheme.as_deref() {
+            Some("http" | "https") => Ok(Some(url.trim_end_matches('/').to_owned())),
+            _ => Err(self.bad(key, env, "is not an http or https URL: it begins with neither http:// nor https://")),
+        }
+    }
+
+    fn language(&self) -> anyhow::Result<Option<String>> {
+        let Some(tag) = self.text("language", "BOT_LANGUAGE")? else { return Ok(None) };
+        match Words::known(&tag) {
+            Some(_) => Ok(Some(tag)),
+            None => Err(self.bad("language", "BOT_LANGUAGE", &format!("{tag:?} is not known; {} are", languages()))),
+        }
+    }
+
+    fn repeat_after(&self) -> anyhow::Result<(Option<Duration>, Vec<String>)> {
+        let (key, env) = ("repeat_after", "REPEAT_AFTER");
+        let Some(given) = self.text(key, env)? else { return Ok((None, Vec::new())) };
+        let time =
+            duration(&given).ok_or_else(|| self.bad(key, env, &format!("{given:?} is not a time like \"4h\"")))?;
+        let doubts = doubt(&given).map(|doubt| format!("{}: {doubt}", self.origin(key, env))).into_iter().collect();
+        Ok((Some(time), doubts))
     }
 
     /// A text or a number, from the environment or the file.
@@ -299,6 +341,20 @@ impl Source<'_> {
 fn said(value: &str) -> Option<String> {
     let value = value.trim();
     (!value.is_empty() && value != "None").then(|| value.to_owned())
+}
+
+/// Whether a time without a unit is so short that another unit is meant; in words.
+pub fn doubt(time: &str) -> Option<String> {
+    let seconds: f64 = time.trim().parse().ok()?;
+    (seconds > 0.0 && seconds < 60.0).then(|| {
+        let time = time.trim();
+        format!("\"{time}\" is {time} seconds; write \"{time}s\" if that is meant, else \"{time}m\" or \"{time}h\"")
+    })
+}
+
+/// The languages that the bot speaks, for an error.
+pub fn languages() -> String {
+    Words::all().map(Words::code).collect::<Vec<_>>().join(" and ")
 }
 
 /// A time as Prometheus writes it (`1h30m`, `500ms`), or a bare number of seconds.
@@ -410,6 +466,43 @@ mod tests {
         assert_eq!(err.to_string(), "unknown key \"bot_tokn\"");
         let failure = err.downcast_ref::<Failure>().unwrap();
         assert_eq!(failure.advice(), Some("the nearest known key is \"bot_token\""));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_used_is_said_with_its_place() {
+        for (file, env, why) in [
+            (r#"{"language": "de"}"#, None, "\"language\" \"de\" is not known; en and ru are"),
+            ("{}", Some(("BOT_LANGUAGE", "de")), "BOT_LANGUAGE \"de\" is not known; en and ru are"),
+            (r#"{"alertmanager_url": "am:9093"}"#, None, "\"alertmanager_url\" is not an http or https URL"),
+            (r#"{"grafana_url": "/d/x"}"#, None, "\"grafana_url\" is not an http or https URL"),
+            (r#"{"api_url": "ftp://x"}"#, None, "\"api_url\" is not an http or https URL"),
+            ("{}", Some(("ALERTMANAGER_URL", "am:9093")), "ALERTMANAGER_URL is not an http or https URL"),
+            ("{}", Some(("GRAFANA_URL", "u:pw@grafana")), "GRAFANA_URL is not an http or https URL"),
+            ("{}", Some(("TELEGRAM_API_URL", "api")), "TELEGRAM_API_URL is not an http or https URL"),
+            ("{}", Some(("GRAFANA_ORG", "main")), "GRAFANA_ORG is not an organisation's number"),
+            (r#"{"repeat_after": "soon"}"#, None, "\"repeat_after\" \"soon\" is not a time like \"4h\""),
+        ] {
+            let err = resolve(file, env.as_slice()).unwrap_err().to_string();
+            assert!(err.starts_with(why), "{err}");
+            assert!(!err.contains("pw"), "{err}");
+        }
+        for tag in ["en", "ru-RU", "RU", "None"] {
+            assert!(resolve("{}", &[("BOT_LANGUAGE", tag)]).is_ok(), "{tag}");
+        }
+        assert_eq!(resolve(r#"{"grafana_url": "HTTPS://g/"}"#, &[]).unwrap().grafana_url.unwrap(), "HTTPS://g");
+    }
+
+    #[test]
+    fn a_time_of_a_few_seconds_is_doubted() {
+        let config = resolve(r#"{"repeat_after": "4"}"#, &[]).unwrap();
+        assert_eq!(config.repeat_after, Some(Duration::from_secs(4)));
+        assert_eq!(
+            config.doubts,
+            [r#""repeat_after": "4" is 4 seconds; write "4s" if that is meant, else "4m" or "4h""#]
+        );
+        for text in ["4s", "4h", "14400", "0"] {
+            assert!(resolve("{}", &[("REPEAT_AFTER", text)]).unwrap().doubts.is_empty(), "{text}");
+        }
     }
 
     #[test]

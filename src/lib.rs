@@ -28,6 +28,7 @@ pub mod markup;
 pub mod matcher;
 pub mod message;
 pub mod metrics;
+pub mod near;
 pub mod notify;
 pub mod outbox;
 pub mod pacing;

@@ -75,8 +75,8 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
             Short('t') | Long("template") => template = Some(PathBuf::from(args.value()?)),
             Long("ack") => options.ack = true,
             Long("seen") => options.seen = Some(PathBuf::from(args.value()?)),
-            Long("watchdog") => options.watchdogs.push(args.parse::<Rule>()?),
-            Long("metrics") => scraped_on = Some(args.parse::<String>()?),
+            Long("watchdog") => options.watchdogs.push(watchdog(args)?),
+            Long("metrics") => scraped_on = Some(args.address()?),
             Long("check") => mode = Mode::Check(args.scope()?),
             Long("explain") => mode = Mode::Explain,
             _ => return Err(arg.unexpected().into()),
@@ -84,18 +84,21 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     }
     args.start_log()?;
     let config = Config::load(args.config.as_deref())?;
-    let users = users.or(config.users_file).ok_or_else(|| Failure::misuse("no users file").hint("name it with -u"))?;
+    let path = users.or_else(|| config.users_file.clone());
+    let path =
+        path.ok_or_else(|| Failure::misuse("no users file").hint("name it with -u, USERS_FILE or users_file"))?;
     let zone = time_zone(config.time_zone.as_deref()).map_err(Failure::misuse)?;
-    let words = match template.or(config.template) {
-        None => Words::new("default template", DEFAULT_TEMPLATE.to_owned(), zone, config.alertmanager_url),
-        Some(path) => Words::new(&path.display().to_string(), read_template(&path)?, zone, config.alertmanager_url),
+    let template = template.or_else(|| config.template.clone());
+    let alertmanager = config.alertmanager_url.clone();
+    let words = match template {
+        None => Words::new("default template", DEFAULT_TEMPLATE.to_owned(), zone, alertmanager),
+        Some(path) => Words::new(&path.display().to_string(), read_template(&path)?, zone, alertmanager),
     }
     .map_err(|err| Failure::misuse(format!("cannot use template {err}")))?;
-    let path = users;
-    let users = UsersFile::open(&path).map_err(Failure::misuse)?;
-    options.admins = config.admins;
+    let users = open_users(&path)?;
+    options.admins.clone_from(&config.admins);
     if options.watchdogs.is_empty() {
-        options.watchdogs = config.watchdog;
+        options.watchdogs.clone_from(&config.watchdog);
     }
     if let Some(name) = watchdog::named_twice(&options.watchdogs) {
         return Err(Failure::misuse(format!("watchdog {name:?} is named twice")).into());
@@ -103,7 +106,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     match mode {
         Mode::Check(scope) => {
             let mut findings = Findings::new(scope);
-            check::configuration(&mut findings, args.config.as_deref());
+            check::configuration(&mut findings, args.config.as_deref(), &config);
             check::users(&mut findings, &path, &users.users);
             if let Some(seen) = &options.seen {
                 check::state(&mut findings, "file of alerts seen", seen);
@@ -120,6 +123,23 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
         }
         Mode::Route => serve(users, words, options, scraped_on.as_deref()),
     }
+}
+
+fn open_users(path: &Path) -> Result<UsersFile, Failure> {
+    UsersFile::open(path).map_err(|err| {
+        let failure = Failure::misuse(err);
+        if path.exists() {
+            return failure;
+        }
+        failure.hint(format!("echo '{{\"123456789\": \"*\"}}' > {}, or let tg-bot make it", path.display()))
+    })
+}
+
+fn watchdog(args: &mut Args) -> anyhow::Result<Rule> {
+    let given = args.text()?;
+    let rule = given.parse().map_err(|why: String| args.refused(why))?;
+    args.doubt(given.rsplit('=').next().unwrap_or_default());
+    Ok(rule)
 }
 
 fn read_template(path: &Path) -> Result<String, Failure> {

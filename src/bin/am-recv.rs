@@ -69,11 +69,11 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     let mut scope = None;
     while let Some(arg) = args.next_arg()? {
         match arg {
-            Short('H') | Long("host") => host = args.parse()?,
-            Short('p') | Long("port") => port = args.parse::<u16>()?,
+            Short('H') | Long("host") => host = args.text()?,
+            Short('p') | Long("port") => port = args.parse("a port (0 to 65535)")?,
             Long("ack") => ack = Some(PathBuf::from(args.value()?)),
             Long("ack-timeout") => ack_timeout = args.seconds()?,
-            Long("max-body") => max_body = args.parse()?,
+            Long("max-body") => max_body = args.parse("a number of bytes")?,
             Long("read-timeout") => read_timeout = args.seconds()?,
             Long("check") => scope = Some(args.scope()?),
             _ => return Err(arg.unexpected().into()),
@@ -89,7 +89,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     };
     if let Some(scope) = scope {
         let mut findings = Findings::new(scope);
-        check::configuration(&mut findings, args.config.as_deref());
+        check::configuration(&mut findings, args.config.as_deref(), &config);
         if let Some(path) = &ack {
             check::socket(&mut findings, path);
         }

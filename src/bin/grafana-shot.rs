@@ -109,10 +109,10 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     }
     let config = Config::load(args.config.as_deref())?;
     let shot = options.shot(&config)?;
-    let settings = options.settings(config)?;
+    let settings = options.settings(&config)?;
     if let Target::Check(scope) = options.target {
         let mut findings = Findings::new(scope);
-        check::configuration(&mut findings, args.config.as_deref());
+        check::configuration(&mut findings, args.config.as_deref(), &config);
         check::grafana(&mut findings, &settings);
         return Ok(findings.end());
     }

@@ -70,6 +70,8 @@ Example:
 /// `--fail-on-violation`, and there was one.
 const VIOLATED: u8 = 3;
 
+const PORT: &str = "a port (0 to 65535)";
+
 /// What the options say beside the sandbox's own.
 #[derive(Default)]
 struct Call {
@@ -114,20 +116,20 @@ fn read_args(args: &mut Args) -> anyhow::Result<Call> {
     let options = &mut call.options;
     while let Some(arg) = args.next_arg()? {
         match arg {
-            Long("port") => options.port = args.parse()?,
-            Long("ctl-port") => options.ctl_port = args.parse()?,
-            Long("token") => options.tokens.push(args.parse()?),
-            Long("world") => options.world = Some(read_world(&args.value()?.into())?),
-            Long("rules") => options.rules = read_rules(&args.value()?.into())?,
+            Long("port") => options.port = args.parse(PORT)?,
+            Long("ctl-port") => options.ctl_port = args.parse(PORT)?,
+            Long("token") => options.tokens.push(args.text()?),
+            Long("world") => options.world = Some(read_file(args, read_world)?),
+            Long("rules") => options.rules = read_file(args, read_rules)?,
             Long("record") => call.record = Some(args.value()?.into()),
-            Long("limits") => options.limits = Some(args.parse()?),
-            Long("scale") => options.scale = Some(scale(args.parse()?)?),
+            Long("limits") => options.limits = Some(args.told()?),
+            Long("scale") => options.scale = Some(scale(args)?),
             Long("strict") => options.strict = true,
             Long("lenient") => options.lenient = true,
             Long("oss") => options.oss = true,
-            Long("upstream") => options.upstream = Some(args.parse()?),
-            Long("seed") => options.seed = args.parse()?,
-            Long("keep") => options.keep = args.parse()?,
+            Long("upstream") => options.upstream = Some(upstream(args)?),
+            Long("seed") => options.seed = args.parse("a number from 0")?,
+            Long("keep") => options.keep = args.parse("a number from 0")?,
             Long("max-seconds") => call.max = Some(args.seconds()?),
             Long("fail-on-violation") => call.fail_on_violation = true,
             _ => return Err(arg.unexpected().into()),
@@ -136,28 +138,39 @@ fn read_args(args: &mut Args) -> anyhow::Result<Call> {
     Ok(call)
 }
 
-fn scale(scale: f64) -> Result<f64, Failure> {
-    let usable = scale > 0.0 && scale.is_finite();
-    if usable { Ok(scale) } else { Err(Failure::misuse("--scale must be a number above 0")) }
+fn scale(args: &mut Args) -> anyhow::Result<f64> {
+    let given = args.text()?;
+    let scale = given.parse().ok().filter(|scale: &f64| *scale > 0.0 && scale.is_finite());
+    scale.ok_or_else(|| args.wrong(&given, "a number above 0"))
 }
 
-fn read(path: &PathBuf) -> anyhow::Result<String> {
-    std::fs::read_to_string(path)
-        .map_err(|err| Failure::misuse(format!("cannot read {}: {err}", path.display())).into())
+fn upstream(args: &mut Args) -> anyhow::Result<String> {
+    let given = args.text()?;
+    if given.starts_with("http://") || given.starts_with("https://") {
+        return Ok(given);
+    }
+    Err(args.wrong(&given, "an http or https URL"))
 }
 
-fn read_world(path: &PathBuf) -> anyhow::Result<Value> {
-    serde_json::from_str(&read(path)?).map_err(|err| Failure::misuse(format!("{}: {err}", path.display())).into())
+/// What is in the file that the option just returned names.
+fn read_file<T>(args: &mut Args, read: impl Fn(&PathBuf) -> Result<T, String>) -> anyhow::Result<T> {
+    let path = args.value()?.into();
+    read(&path).map_err(|why| args.refused(why))
 }
 
-fn read_rules(path: &PathBuf) -> anyhow::Result<Vec<Value>> {
+fn read(path: &PathBuf) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|err| format!("cannot read {}: {err}", path.display()))
+}
+
+fn read_world(path: &PathBuf) -> Result<Value, String> {
+    serde_json::from_str(&read(path)?).map_err(|err| format!("{}: {err}", path.display()))
+}
+
+fn read_rules(path: &PathBuf) -> Result<Vec<Value>, String> {
     let text = read(path)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
-        .map(|(n, line)| {
-            let place = || format!("{}:{}", path.display(), n + 1);
-            serde_json::from_str(line).map_err(|err| Failure::misuse(format!("{}: {err}", place())).into())
-        })
+        .map(|(n, line)| serde_json::from_str(line).map_err(|err| format!("{}:{}: {err}", path.display(), n + 1)))
         .collect()
 }
 

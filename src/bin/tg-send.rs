@@ -13,11 +13,12 @@ use lexopt::prelude::*;
 use prometheus_telegram::ack::Acks;
 use prometheus_telegram::check::{self, Findings, Scope};
 use prometheus_telegram::cli::{self, Args, Failure};
-use prometheus_telegram::config::{Config, duration};
+use prometheus_telegram::config::Config;
 use prometheus_telegram::delivery::{self, Batch, Delivery, End, Event, Metrics, Options};
 use prometheus_telegram::disk::{self, Lock};
 use prometheus_telegram::outbox::Outbox;
 use prometheus_telegram::pacing::Limits;
+use prometheus_telegram::record::Chat;
 use prometheus_telegram::telegram::Api;
 use prometheus_telegram::{desk, metrics, notice, notify};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -105,19 +106,19 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
         match arg {
             Long("outbox") => file = Some(PathBuf::from(args.value()?)),
             Long("ack") => ack = Some(PathBuf::from(args.value()?)),
-            Long("repeat-after") => repeat_after = Some(time(args)?),
-            Long("remember") => options.remember = time(args)?,
+            Long("repeat-after") => repeat_after = Some(args.time()?),
+            Long("remember") => options.remember = args.time()?,
             Long("timeout") => options.timeout = Some(args.seconds()?),
             Long("at-most-once") => options.at_most_once = true,
-            Long("connections") => options.connections = args.parse::<usize>()?.clamp(1, 64),
-            Long("limits") => options.limits = args.parse::<Limits>()?,
-            Long("metrics") => scraped_on = Some(args.parse::<String>()?),
-            Long("chat") => note.chat = Some(args.parse()?),
-            Long("thread") => note.thread = Some(args.parse()?),
+            Long("connections") => options.connections = args.parse::<usize>("a number of calls")?.clamp(1, 64),
+            Long("limits") => options.limits = args.told::<Limits>()?,
+            Long("metrics") => scraped_on = Some(args.address()?),
+            Long("chat") => note.chat = Some(chat(args)?),
+            Long("thread") => note.thread = Some(args.parse("the number of a topic")?),
             Long("silent") => note.silent = true,
             Long("pre") => note.pre = true,
-            Long("photo") => note.photo = Some(args.parse()?),
-            Long("document") => note.document = Some(args.parse()?),
+            Long("photo") => note.photo = Some(args.text()?),
+            Long("document") => note.document = Some(args.text()?),
             Long("check") => mode = Mode::Check(args.scope()?),
             Long("status") => mode = Mode::Status,
             Long("failed") => mode = Mode::Failed,
@@ -133,6 +134,9 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     };
     if let Mode::Check(scope) = mode {
         return Ok(look(scope, args, &config, &path));
+    }
+    for doubt in &config.doubts {
+        log::warn!("{doubt}");
     }
     let open = || {
         Outbox::open(&path, repeat_after.or(config.repeat_after))
@@ -175,7 +179,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
 
 fn look(scope: Scope, args: &Args, config: &Config, outbox: &Path) -> ExitCode {
     let mut findings = Findings::new(scope);
-    check::configuration(&mut findings, args.config.as_deref());
+    check::configuration(&mut findings, args.config.as_deref(), config);
     check::outbox(&mut findings, outbox);
     if let Some(session) = check::telegram(&mut findings, config).filter(|_| findings.online()) {
         check::bot(&mut findings, &session);
@@ -183,9 +187,12 @@ fn look(scope: Scope, args: &Args, config: &Config, outbox: &Path) -> ExitCode {
     findings.end()
 }
 
-fn time(args: &mut Args) -> anyhow::Result<Duration> {
-    let given: String = args.parse()?;
-    duration(&given).ok_or_else(|| Failure::misuse(format!("\"{given}\" is not a time like 4h or 30d")).into())
+fn chat(args: &mut Args) -> anyhow::Result<String> {
+    let given = args.text()?;
+    if Chat::parse(&given).is_none() {
+        return Err(args.wrong(&given, "a chat: neither a number nor an @channel"));
+    }
+    Ok(given)
 }
 
 /// One process at a time delivers from an outbox.

@@ -90,8 +90,11 @@ pub fn outbox(findings: &mut Findings, path: &Path) {
 
 /// The users file, and each thing in it that is skipped.
 pub fn users(findings: &mut Findings, path: &Path, users: &Users) {
-    for warning in &users.warnings {
+    for warning in users.warnings.iter().chain(&users.doubts) {
         findings.warn(warning, "");
+    }
+    for chat in &users.idle {
+        findings.warn(format!("chat {chat} has neither match nor labels: it gets no alerts"), "");
     }
     let chats = users.chats.len();
     let words = format!("users file {}: {chats} {}", path.display(), if chats == 1 { "chat" } else { "chats" });

@@ -17,7 +17,7 @@ use crate::bot::access::Access;
 use crate::cli::{FAILED, Failure, MISUSED};
 use crate::config::{self, Config};
 use crate::grafana::Settings;
-use crate::text::duration;
+use crate::text::{duration, time_zone};
 use crate::users::UsersFile;
 use crate::watchdog::Rule;
 pub use alertmanager::{Listening, receiver};
@@ -102,8 +102,11 @@ impl Findings {
     }
 }
 
-/// The file of `-c`, which has been read already: whether its secrets are safe from others.
-pub fn configuration(findings: &mut Findings, path: Option<&Path>) {
+/// What has been read already: what is doubtful in it, and whether the secrets in the file of `-c` are safe from others.
+pub fn configuration(findings: &mut Findings, path: Option<&Path>, config: &Config) {
+    for doubt in &config.doubts {
+        findings.warn(doubt, "");
+    }
     let Some(path) = path else { return };
     let shown = path.display();
     if config::holds_secrets(path) && files::readable_by_all(path) {
@@ -130,14 +133,19 @@ pub fn watchdogs(findings: &mut Findings, rules: &[Rule], nobody: bool) {
 /// All that tg-bot needs: token, users file, state, and Grafana where one is named.
 pub fn tg_bot(scope: Scope, path: Option<&Path>, config: &Config, users: &Path, state: &Path) -> ExitCode {
     let mut findings = Findings::new(scope);
-    configuration(&mut findings, path);
+    configuration(&mut findings, path, config);
     files::state(&mut findings, "state", state);
     let writable = files::writable(&mut findings, "users file", users);
+    if let Err(err) = time_zone(config.time_zone.as_deref()) {
+        findings.error(err, "say an IANA name such as Europe/Berlin or UTC");
+    }
     let known = users.exists().then(|| UsersFile::open(users));
     match &known {
         Some(Ok(file)) => self::users(&mut findings, users, &file.users),
         Some(Err(err)) => findings.error(err, "mend it by hand, or put it aside: it is not overwritten"),
-        None if writable => findings.ok(format!("users file {}, which is not there yet", users.display())),
+        None if writable => {
+            findings.ok(format!("users file {}: not there yet, made when somebody is let in", users.display()))
+        }
         None => {}
     }
     match Access::new(config) {

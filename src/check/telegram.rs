@@ -34,6 +34,9 @@ pub fn telegram(findings: &mut Findings, config: &Config) -> Option<Session> {
         }
     };
     match &config.bot_token {
+        Some(token) if is_placeholder(token.expose()) => {
+            findings.warn("the bot token is the example's, in whose place yours belongs", TOKEN_HINT);
+        }
         Some(token) if looks_like_a_token(token.expose()) => findings.ok("bot token"),
         _ => findings.warn("the bot token does not look like one (123456:ABC-DEF...)", TOKEN_HINT),
     }
@@ -130,6 +133,14 @@ fn looks_like_a_token(text: &str) -> bool {
     })
 }
 
+/// What stands in examples: in real tokens chance writes no such words.
+fn is_placeholder(text: &str) -> bool {
+    let text = text.to_ascii_lowercase().replace('_', "-");
+    ["replace-me", "change-me", "changeme", "your-token", "your-bot", "botfather"]
+        .iter()
+        .any(|word| text.contains(word))
+}
+
 /// An address without the user and password that may stand in it.
 pub(super) fn without_login(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
@@ -149,6 +160,9 @@ mod tests {
         {
             assert_eq!(looks_like_a_token(text), good, "{text}");
         }
+        let example: Value = serde_json::from_str(include_str!("../../example_config/config.json")).unwrap();
+        assert!(is_placeholder(example["bot_token"].as_str().unwrap()));
+        assert!(is_placeholder("1:YOUR_TOKEN") && !is_placeholder("110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"));
         for (url, shown) in [
             ("http://u:p@h:1/x@y", "http://h:1/x@y"),
             ("https://h", "https://h"),

@@ -67,6 +67,12 @@ impl Error {
         self
     }
 
+    /// Says first which option it is about.
+    pub(super) fn of(mut self, option: &str) -> Self {
+        self.message = format!("{option}: {}", self.message);
+        self
+    }
+
     /// Marks an error that a second try soon can mend; `wait` is the least time the server asked for.
     pub(super) fn retry_after(mut self, wait: Duration) -> Self {
         self.again = Some(wait);

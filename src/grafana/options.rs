@@ -89,15 +89,16 @@ impl Options {
     }
 
     /// Which Grafana, and who we are there: options first, then the configuration, then the link.
-    pub fn settings(&self, mut config: Config) -> anyhow::Result<Settings> {
+    pub fn settings(&self, config: &Config) -> anyhow::Result<Settings> {
         let given = &self.given;
+        let mut config = config.clone();
         if let Target::Link(link, _) = &self.target {
             // The token is for the configured server, so a pasted link must not name another one.
             config.grafana_url.get_or_insert_with(|| link.root.clone());
             config.grafana_org = link.org.or(config.grafana_org);
         }
         if let Some(path) = &given.token_file {
-            let token = Secret::from_file(path).map_err(Failure::misuse)?;
+            let token = Secret::from_file(path).map_err(|err| Failure::misuse(format!("--token-file: {err}")))?;
             config.grafana_token = Some(Secret::new(token.expose().trim()).map_err(Failure::misuse)?);
         }
         config.grafana_org = given.org.or(config.grafana_org);
@@ -118,10 +119,17 @@ impl Options {
             Target::Link(link, _) => link.get(name).map(str::to_owned),
             _ => None,
         };
-        let zone = zone(given.zone.clone().or_else(|| in_link("timezone")).or_else(|| config.time_zone.clone()))?;
+        let zone = match (&given.zone, in_link("timezone"), &config.time_zone) {
+            (Some(name), _, _) => zone(Some(name)).map_err(|err| err.of("--tz"))?,
+            (None, Some(name), _) => zone(Some(&name))?,
+            (None, None, name) => zone(name.as_deref())?,
+        };
         let clock = zone.clone().unwrap_or_else(TimeZone::system);
         let time = |option: &Option<String>, name: &str, end: End| {
-            option.clone().or_else(|| in_link(name)).map(|text| when::moment(&text, end, &clock)).transpose()
+            let of_link = in_link(name).filter(|_| option.is_none()).map(|text| when::moment(&text, end, &clock));
+            let own =
+                option.as_ref().map(|text| when::moment(text, end, &clock).map_err(|err| err.of(&format!("--{name}"))));
+            own.or(of_link).transpose()
         };
         let (from, to) = (time(&given.from, "from", End::From)?, time(&given.to, "to", End::To)?);
         when::check_range(from.as_deref(), to.as_deref())?;
@@ -183,28 +191,26 @@ impl Reader {
             "q" | "quiet" => self.quiet = true,
             "check" => self.check = Some(args.scope()?),
             "insecure" => given.insecure = true,
-            "url" => self.link = Some(args.parse()?),
+            "url" => self.link = Some(args.text()?),
             "o" | "output" => self.output = Some(args.value()?.into()),
-            "from" => given.from = Some(args.parse()?),
-            "to" => given.to = Some(args.parse()?),
-            "since" => self.since = Some(args.parse()?),
-            "tz" => given.zone = Some(args.parse()?),
-            "theme" => given.theme = Some(args.parse()?),
-            "var" => given.variables.push(pair(&args.parse::<String>()?)?),
-            "width" => given.width = Some(side(args.parse()?)?),
-            "height" => given.height = Some(side(args.parse()?)?),
-            "scale" => given.scale = Some(scale(args.parse()?)?),
-            "timeout" => given.timeout = Some(timeout(args.seconds()?)?),
-            "retries" => given.retries = Some(args.parse()?),
-            "org" => given.org = Some(args.parse()?),
+            "from" => given.from = Some(args.text()?),
+            "to" => given.to = Some(args.text()?),
+            "since" => self.since = Some(args.text()?),
+            "tz" => given.zone = Some(args.text()?),
+            "theme" => given.theme = Some(args.text()?),
+            "var" => given.variables.push(pair(args)?),
+            "width" => given.width = Some(side(args)?),
+            "height" => given.height = Some(side(args)?),
+            "scale" => given.scale = Some(scale(args)?),
+            "timeout" => given.timeout = Some(timeout(args)?),
+            "retries" => given.retries = Some(args.parse("a number from 0")?),
+            "org" => given.org = Some(args.parse("the number of an organisation")?),
             "cacert" => given.ca = Some(args.value()?.into()),
-            "header" => given.headers.extend(headers(&args.parse::<String>()?)?),
+            "header" => given.headers.extend(headers(args)?),
             "token-file" => given.token_file = Some(args.value()?.into()),
             other => {
                 let dashes = if other.chars().count() == 1 { "-" } else { "--" };
-                return Err(Failure::misuse(format!("invalid option '{dashes}{other}'"))
-                    .hint("grafana-shot --help lists the options")
-                    .into());
+                return Err(lexopt::Error::UnexpectedOption(format!("{dashes}{other}")).into());
             }
         }
         Ok(())
@@ -222,7 +228,7 @@ impl Reader {
             if self.given.from.is_some() || self.given.to.is_some() {
                 return Err(Failure::misuse("--since excludes --from and --to").into());
             }
-            self.given.from = Some(when::ago(since)?);
+            self.given.from = Some(when::ago(since).map_err(|err| err.of("--since"))?);
             self.given.to = Some("now".to_owned());
         }
         let target = self.target()?;
@@ -266,7 +272,9 @@ impl Reader {
             return Err(wrong("--json goes with --list"));
         }
         match (&self.link, first, second) {
-            (Some(link), panel, None) => Ok(Target::Link(Box::new(Link::parse(link)?), panel)),
+            (Some(link), panel, None) => {
+                Ok(Target::Link(Box::new(Link::parse(link).map_err(|err| err.of("--url"))?), panel))
+            }
             (Some(_), _, Some(_)) => Err(wrong("--url takes the place of DASHBOARD")),
             (None, Some(dashboard), Some(panel)) => Ok(Target::Named(dashboard, panel)),
             (None, Some(dashboard), None) => Err(Failure::misuse("a panel is missing")
@@ -279,48 +287,51 @@ impl Reader {
     }
 }
 
-fn pair(text: &str) -> anyhow::Result<(String, String)> {
-    let wrong = || Failure::misuse(format!("--var {text:?} is not NAME=VALUE"));
-    let (name, value) = text.split_once('=').ok_or_else(wrong)?;
-    let name = name.strip_prefix("var-").unwrap_or(name);
-    if name.is_empty() { Err(wrong().into()) } else { Ok((name.to_owned(), value.to_owned())) }
-}
-
-fn side(pixels: u32) -> anyhow::Result<u32> {
-    if (1..=LONGEST_SIDE).contains(&pixels) {
-        return Ok(pixels);
+fn pair(args: &mut Args) -> anyhow::Result<(String, String)> {
+    let given = args.text()?;
+    let pair = given.split_once('=').map(|(name, value)| (name.strip_prefix("var-").unwrap_or(name), value));
+    match pair {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(args.wrong(&given, "NAME=VALUE")),
     }
-    Err(Failure::misuse(format!("a side must be 1 to {LONGEST_SIDE} pixels, not {pixels}")).into())
 }
 
-fn scale(factor: f64) -> anyhow::Result<f64> {
+fn side(args: &mut Args) -> anyhow::Result<u32> {
+    let given = args.text()?;
+    let pixels = given.parse().ok().filter(|pixels| (1..=LONGEST_SIDE).contains(pixels));
+    pixels.ok_or_else(|| args.wrong(&given, &format!("a number of pixels (1 to {LONGEST_SIDE})")))
+}
+
+fn scale(args: &mut Args) -> anyhow::Result<f64> {
+    let given = args.text()?;
     // Both renderers refuse or ignore what is beyond 4 (facts 1.5).
-    if factor > 0.0 && factor <= 4.0 {
-        return Ok(factor);
-    }
-    Err(Failure::misuse(format!("--scale must be above 0 and at most 4, not {factor}")).into())
+    let factor = given.parse().ok().filter(|factor| *factor > 0.0 && *factor <= 4.0);
+    factor.ok_or_else(|| args.wrong(&given, "a number above 0 and at most 4"))
 }
 
-fn timeout(time: Duration) -> anyhow::Result<Duration> {
+fn timeout(args: &mut Args) -> anyhow::Result<Duration> {
+    let time = args.seconds()?;
     if (Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&time) {
         return Ok(time);
     }
-    Err(Failure::misuse("--timeout must be above 0 and at most 3600 seconds").into())
+    Err(args.refused(format!("{} seconds are not above 0 and at most 3600", time.as_secs_f64())))
 }
 
 /// `Name: value`, or `@FILE` with such lines, which keeps secrets out of the list of processes.
-fn headers(text: &str) -> anyhow::Result<Vec<(String, Secret)>> {
-    let Some(path) = text.strip_prefix('@') else { return Ok(vec![header(text)?]) };
-    let lines = std::fs::read_to_string(path)
-        .map_err(|err| Failure::misuse(format!("cannot read headers from {path}: {err}")))?;
+fn headers(args: &mut Args) -> anyhow::Result<Vec<(String, Secret)>> {
+    let text = args.text()?;
+    let wrong = || args.refused("it is not \"Name: value\" or @FILE");
+    let header = |text: &str| header(text).ok_or_else(wrong);
+    let Some(path) = text.strip_prefix('@') else { return Ok(vec![header(&text)?]) };
+    let lines =
+        std::fs::read_to_string(path).map_err(|err| args.refused(format!("cannot read headers from {path}: {err}")))?;
     lines.lines().filter(|line| !line.trim().is_empty()).map(header).collect()
 }
 
 /// The text can hold a secret and so is not shown.
-fn header(text: &str) -> anyhow::Result<(String, Secret)> {
-    let wrong = || Failure::misuse("--header is not \"Name: value\" or @FILE");
-    let (name, value) = text.split_once(':').ok_or_else(wrong)?;
-    Ok((name.trim().to_owned(), Secret::new(value.trim()).map_err(|_| wrong())?))
+fn header(text: &str) -> Option<(String, Secret)> {
+    let (name, value) = text.split_once(':')?;
+    Some((name.trim().to_owned(), Secret::new(value.trim()).ok()?))
 }
 
 fn theme(option: Option<String>, in_link: Option<String>) -> Result<Option<Theme>, Error> {
@@ -329,15 +340,15 @@ fn theme(option: Option<String>, in_link: Option<String>) -> Result<Option<Theme
         // Links can hold names of newer themes, which the renderer refuses.
         None => Ok(in_link.as_deref().and_then(known)),
         Some(name) => known(&name).map(Some).ok_or_else(|| {
-            Error::new(Kind::Misuse, format!("there is no theme {name:?}"))
+            Error::new(Kind::Misuse, format!("--theme: there is no theme {name:?}"))
                 .with_hint("say --theme light or --theme dark")
         }),
     }
 }
 
 /// The zone to draw in; `None` leaves it to the dashboard.
-fn zone(name: Option<String>) -> Result<Option<TimeZone>, Error> {
-    match name.as_deref() {
+fn zone(name: Option<&str>) -> Result<Option<TimeZone>, Error> {
+    match name {
         None | Some("browser" | "") => Ok(Some(TimeZone::system())),
         Some("dashboard") => Ok(None),
         Some(name) => TimeZone::get(name).map(Some).map_err(|_| {

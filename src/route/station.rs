@@ -223,7 +223,7 @@ impl Station {
 
     fn warn_of_users(&self) {
         let users = &self.users.users;
-        for warning in &users.warnings {
+        for warning in users.warnings.iter().chain(&users.doubts) {
             log::warn!("{warning}");
         }
         self.metrics.chats.set(i64::try_from(users.named).unwrap_or(i64::MAX));

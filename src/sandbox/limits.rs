@@ -28,7 +28,7 @@ impl std::str::FromStr for Enforcement {
             "off" => Ok(Enforcement::Off),
             "count" => Ok(Enforcement::Count),
             "enforce" => Ok(Enforcement::Enforce),
-            _ => Err(format!("--limits must be off, count or enforce, not \"{text}\"")),
+            _ => Err(format!("{text:?} is not off, count or enforce")),
         }
     }
 }

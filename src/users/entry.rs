@@ -16,6 +16,10 @@ use crate::matcher::Matchers;
 /// Members that say something of a chat and not of one topic. They live in its first object.
 const OF_THE_CHAT: [&str; 4] = ["name", "lang", "role", "blocked_since"];
 
+/// All members that mean something; the others are somebody's own.
+pub(super) const KNOWN: [&str; 8] =
+    ["match", "labels", "thread", "muted_until", "name", "lang", "role", "blocked_since"];
+
 /// The members of a JSON object in their order, each with its JSON. A name that stands in it twice has its last value.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Members(pub Vec<(String, String)>);
@@ -96,7 +100,7 @@ impl Members {
         (thread > 1).then_some(thread)
     }
 
-    fn wants_nothing(&self) -> bool {
+    pub fn wants_nothing(&self) -> bool {
         self.texts("match").is_empty() && self.texts("labels").is_empty()
     }
 

@@ -16,12 +16,18 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::alert::Alert;
+use crate::bot::words::Words;
+use crate::config::languages;
 use crate::disk::Stamp;
+use crate::near::meant;
 use crate::record::Chat;
-use entry::Members;
+use entry::{KNOWN, Members, Parts};
 pub use file::{edit, read};
 pub use roster::{Entry, Roster, Subscription};
 pub use wish::Wish;
+
+/// The one role there is.
+const ADMIN: &str = "admin";
 
 /// All chats of a users file, and what was wrong with some of them.
 #[derive(Debug, Default)]
@@ -34,6 +40,10 @@ pub struct Users {
     pub named: usize,
     /// One line for each thing that was skipped.
     pub warnings: Vec<String>,
+    /// One line for each thing that is taken as it stands, and most likely mistyped.
+    pub doubts: Vec<String>,
+    /// Chats that get no alerts, and of which nothing says that they are there for something else.
+    pub idle: Vec<Chat>,
 }
 
 /// A chat, or a topic of it, that wants alerts.
@@ -87,8 +97,9 @@ impl Users {
                 let what = if parts.topics().next().is_some() { "a part of it" } else { "it" };
                 users.warnings.push(format!("chat {key}: {what} is skipped: neither a pattern nor an object"));
             }
+            users.look_at(&chat, &parts);
             let is_blocked = parts.blocked_since().is_some();
-            if parts.text("role").as_deref() == Some("admin") && !is_blocked {
+            if parts.text("role").as_deref() == Some(ADMIN) && !is_blocked {
                 users.admins.push((chat.clone(), parts.topics().find_map(Members::thread)));
             }
             for members in parts.topics() {
@@ -97,6 +108,32 @@ impl Users {
             users.named += 1;
         }
         Ok(users)
+    }
+
+    /// Unknown members are somebody's own and kept; only what is nearly a known name is said.
+    fn look_at(&mut self, chat: &Chat, parts: &Parts) {
+        let mut doubt = |what: String| self.doubts.push(format!("chat {chat}: {what}"));
+        for (name, _) in parts.topics().flat_map(|members| &members.0) {
+            if !KNOWN.contains(&name.as_str())
+                && let Some(known) = meant(KNOWN, name)
+            {
+                doubt(format!("unknown member {name:?}; the nearest known one is {known:?}"));
+            }
+        }
+        if let Some(role) = parts.of_chat("role").filter(|role| *role != ADMIN) {
+            let near = role.as_str().is_some_and(|role| meant([ADMIN], role).is_some());
+            doubt(format!(
+                "role {role} is not known; {}",
+                if near { "\"admin\" is meant?" } else { "only \"admin\" is" }
+            ));
+        }
+        if let Some(lang) = parts.of_chat("lang").filter(|lang| lang.as_str().and_then(Words::known).is_none()) {
+            doubt(format!("lang {lang} is not known; {} are", languages()));
+        }
+        let says_why = ["role", "name", "blocked_since"].iter().any(|name| parts.of_chat(name).is_some());
+        if parts.odd() == 0 && !says_why && parts.topics().all(Members::wants_nothing) {
+            self.idle.push(chat.clone());
+        }
     }
 
     fn add(&mut self, chat: &Chat, members: &Members, is_blocked: bool) {
@@ -266,6 +303,30 @@ mod tests {
         assert!(users.warnings.iter().any(|line| line.starts_with("chat 1: pattern \"(\" is skipped: unclosed group")));
         assert!(users.chats[2].wants(&alert(&[("alertname", "memory")])));
         assert_eq!(users.chats[2].thread, Some(5));
+    }
+
+    #[test]
+    fn what_is_most_likely_mistyped_is_said() {
+        let users = Users::parse(
+            r#"{"1": {"mtach": ["x"], "note": "ours", "x": 1}, "2": {"match": "*", "role": "Admin", "lang": "de"},
+                "3": {"match": "*", "role": "boss", "lang": "ru"}, "4": {}, "5": {"name": "Ann"}, "6": {"role": "admin"},
+                "7": [{"thread": 5, "Labels": ["a=b"]}, {"match": "*", "lang": "en-GB"}], "8": {"lang": 7}}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            users.doubts,
+            [
+                "chat 1: unknown member \"mtach\"; the nearest known one is \"match\"",
+                "chat 2: role \"Admin\" is not known; \"admin\" is meant?",
+                "chat 2: lang \"de\" is not known; en and ru are",
+                "chat 3: role \"boss\" is not known; only \"admin\" is",
+                "chat 7: unknown member \"Labels\"; the nearest known one is \"labels\"",
+                "chat 8: lang 7 is not known; en and ru are",
+            ]
+        );
+        assert_eq!(users.warnings, Vec::<String>::new());
+        assert_eq!(users.idle, [Chat::Id(1), Chat::Id(4), Chat::Id(8)]);
+        assert_eq!(users.admins, [(Chat::Id(6), None)]);
     }
 
     #[test]

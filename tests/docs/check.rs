@@ -82,12 +82,51 @@ fn without_network_everything_that_a_tool_reads_is_looked_at() {
             with("users_file", json!(scratch.write("bad.json", "[]"))),
             &["bad.json:1:1", "hint: mend it by hand"],
         ),
-        ("tg-bot", with("grafana_url", json!("grafana")), &["the address of grafana is not an http"]),
+        ("tg-bot", with("grafana_url", json!("grafana")), &["\"grafana_url\" is not an http or https URL"]),
+        ("am-recv", with("alertmanager_url", json!("am:9093")), &["\"alertmanager_url\" is not an http or https URL"]),
+        ("tg-bot", with("time_zone", json!("Mars")), &["time zone \"Mars\" is not known", "hint: say an IANA name"]),
+        ("grafana-shot", with("time_zone", json!("Mars")), &["no time zone \"Mars\""]),
+        ("tg-bot", with("language", json!("de")), &["\"language\" \"de\" is not known; en and ru are"]),
         ("grafana-shot", with("grafana_ca", json!("none.pem")), &["cannot use the certificates in none.pem"]),
         ("am-recv", with("webhook_user", json!("u")), &["webhook_user and webhook_password go together"]),
     ] {
         said(&check(&scratch, tool, "", &config), 2, words);
     }
+}
+
+#[test]
+fn what_is_hardly_meant_is_a_warning() {
+    let scratch = Scratch::new("hardly");
+    let entries =
+        r#"{"7": {}, "9": {"mtach": ["x"], "role": "Admin", "lang": "de"}, "11": {"name": "Ann", "note": 1}}"#;
+    scratch.write("users.json", entries);
+    let example: Value = serde_json::from_str(&std::fs::read_to_string("example_config/config.json").unwrap()).unwrap();
+    let words = [
+        "warning: chat 9: unknown member \"mtach\"; the nearest known one is \"match\"",
+        "warning: chat 9: role \"Admin\" is not known; \"admin\" is meant?",
+        "warning: chat 9: lang \"de\" is not known; en and ru are",
+        "warning: chat 7 has neither match nor labels: it gets no alerts",
+    ];
+    for tool in ["alert-route", "tg-bot"] {
+        let output = check(&scratch, tool, "", &example);
+        said(&output, 0, &words);
+        assert!(!output.stderr.contains("note") && !output.stderr.contains("chat 11"), "{}", output.stderr);
+        said(&check(&scratch, tool, "=strict", &example), 2, &words);
+    }
+    // What is there only to be let in is no matter for the log.
+    let routed = run(command("alert-route").current_dir(scratch.path(".")).args(["-u", "users.json"]), b"");
+    assert!(routed.stderr.contains(words[0]) && !routed.stderr.contains("gets no alerts"), "{}", routed.stderr);
+    let token = check(&scratch, "tg-send", "", &example);
+    said(&token, 0, &["warning: the bot token is the example's", "hint: @BotFather"]);
+    assert!(!token.stderr.contains("ok: bot token"), "{}", token.stderr);
+
+    std::fs::remove_file(scratch.path("users.json")).unwrap();
+    let bot = check(&scratch, "tg-bot", "", &example);
+    said(&bot, 0, &["ok: users file users.json: not there yet, made when somebody is let in\n"]);
+    let route = check(&scratch, "alert-route", "", &example);
+    said(&route, 2, &["hint: echo '{\"123456789\": \"*\"}' > users.json, or let tg-bot make it"]);
+    let route = run(command("alert-route").arg("--check"), b"");
+    said(&route, 2, &["error: no users file\n", "hint: name it with -u, USERS_FILE or users_file\n"]);
 }
 
 #[test]

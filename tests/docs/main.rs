@@ -8,6 +8,7 @@ mod completions;
 mod compose;
 mod help;
 mod man;
+mod mistakes;
 mod readme;
 mod standin;
 mod translation;

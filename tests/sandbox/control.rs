@@ -156,8 +156,8 @@ fn only_its_own_page_may_use_it() {
 #[test]
 fn wrong_calls_are_told_apart() {
     for (args, words) in [
-        (&["--limits", "some"] as &[&str], "--limits must be off, count or enforce"),
-        (&["--scale", "0"], "--scale must be a number above 0"),
+        (&["--limits", "some"] as &[&str], "--limits: \"some\" is not off, count or enforce"),
+        (&["--scale", "0"], "--scale: \"0\" is not a number above 0"),
         (&["--world", "/nonexistent"], "cannot read /nonexistent"),
         (&["--port", "99999"], "99999"),
         (&["--what"], "--what"),
