@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::check::Scope;
-use crate::logger;
+use crate::{config, logger};
 
 /// Something was not done; trying again may help.
 pub const FAILED: u8 = 1;
@@ -148,11 +148,7 @@ impl Args {
     /// The value of the option just returned as a number of seconds, whole or not (`10`, `0.5`).
     pub fn seconds(&mut self) -> anyhow::Result<std::time::Duration> {
         let given: String = self.parse()?;
-        given
-            .parse()
-            .ok()
-            .and_then(|s: f64| std::time::Duration::try_from_secs_f64(s).ok())
-            .ok_or_else(|| Failure::misuse(format!("\"{given}\" is not a number of seconds")).into())
+        config::seconds(&given).ok_or_else(|| Failure::misuse(format!("\"{given}\" is not a number of seconds")).into())
     }
 
     /// Starts the log as `-l` and `-v` say; to be called once, when all arguments are read.
