@@ -27,12 +27,28 @@ pub struct Routed {
 
 /// Makes the records of one line, which does not include its newline.
 pub fn route(line: &[u8], users: &Users, words: &Words, now: Timestamp) -> Result<Routed, Malformed> {
-    Ok(route_webhook(&Webhook::parse(line)?, Digest::of(line), users, words, now))
+    let mut records = Vec::new();
+    let webhook = Webhook::parse(line)?;
+    let mut routed = route_webhook(&webhook, Digest::of(line), users, words, now, |record| records.push(record));
+    routed.records = records;
+    Ok(routed)
 }
 
-/// The same for a line that was read already.
-pub fn route_webhook(webhook: &Webhook, digest: Digest, users: &Users, words: &Words, now: Timestamp) -> Routed {
-    let mut records = Vec::new();
+/// The same for a line that was read already; each record is handed on as it is made, and not kept.
+fn route_webhook(
+    webhook: &Webhook,
+    digest: Digest,
+    users: &Users,
+    words: &Words,
+    now: Timestamp,
+    mut each: impl FnMut(Record),
+) -> Routed {
+    let mut count = 0;
+    let mut number = |mut record: Record| {
+        record.id = format!("{}-{count}", digest.short());
+        count += 1;
+        each(record);
+    };
     let mut warnings = Vec::new();
     let mut unwanted = 0;
     for alert in &webhook.alerts {
@@ -52,16 +68,13 @@ pub fn route_webhook(webhook: &Webhook, digest: Digest, users: &Users, words: &W
             [("alertname", alert.name()), ("severity", alert.severity()), ("status", alert.status.word())]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into();
-        records.extend(takers.iter().map(|taker| addressed(record.clone(), taker)));
+        takers.iter().for_each(|taker| number(addressed(record.clone(), taker)));
     }
     if webhook.truncated_alerts > 0 {
-        records.extend(tell_of_the_cut(webhook, users, words, &digest, now));
+        tell_of_the_cut(webhook, users, words, &digest, now).into_iter().for_each(&mut number);
     }
-    for (n, record) in records.iter_mut().enumerate() {
-        record.id = format!("{}-{n}", digest.short());
-    }
-    let ack = Ack { digest, records: Some(records.len() as u64) };
-    Routed { records, ack, warnings, unwanted }
+    let ack = Ack { digest, records: Some(count) };
+    Routed { records: Vec::new(), ack, warnings, unwanted }
 }
 
 fn takers<'a>(users: &'a Users, alert: &'a Alert, now: Timestamp) -> impl Iterator<Item = &'a Subscriber> {
