@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::alert::{Alert, Malformed, Status, Webhook};
 use crate::line::Digest;
+use crate::printable::printable;
 use crate::record::{Ack, Format, Record};
 use crate::text::{Words, title};
 use crate::users::{Subscriber, Users};
@@ -124,7 +125,7 @@ fn tell_of_the_cut(webhook: &Webhook, users: &Users, words: &Words, digest: &Dig
 fn explain(webhook: &Webhook, users: &Users, is_watchdog: impl Fn(&Alert) -> bool, now: Timestamp) -> String {
     let mut text = String::new();
     for alert in &webhook.alerts {
-        text.push_str(&format!("{} ({})\n", title(alert), alert.status.word()));
+        text.push_str(&format!("{} ({})\n", printable(&title(alert)), alert.status.word()));
         if is_watchdog(alert) {
             text.push_str("  nobody: its silence is told, to the administrators\n");
             continue;
@@ -133,7 +134,7 @@ fn explain(webhook: &Webhook, users: &Users, is_watchdog: impl Fn(&Alert) -> boo
             let verdict = match (chat.reason(alert), chat.is_silent(now)) {
                 (None, _) => "no:   nothing of it matches".to_owned(),
                 (_, Some(silence)) => format!("no:   {silence}"),
-                (Some(reason), None) => format!("yes:  {reason}"),
+                (Some(reason), None) => format!("yes:  {}", printable(&reason)),
             };
             let place = chat.thread.map_or(chat.chat.to_string(), |thread| format!("{} topic {thread}", chat.chat));
             text.push_str(&format!("  chat {place:<16} {verdict}\n"));
