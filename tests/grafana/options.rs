@@ -204,7 +204,7 @@ fn the_token_goes_to_the_configured_server_only() {
     let file = directory.join("token");
     let call = |more: &[&str]| Shot::bare().args(["--url", &link]).args(more.iter().copied());
     for call in [
-        call(&[]).env("GRAFANA_TOKEN", "glsa_standin_token"),
+        Shot::at(&theirs).without("GRAFANA_URL").args(["--url", &link]),
         call(&[]).env("GRAFANA_USER", "viewer").env("GRAFANA_PASSWORD", "glsa_password"),
         call(&["--token-file", file.to_str().unwrap()]),
         call(&["--header", "X-Auth: glsa_x"]),
