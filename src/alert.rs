@@ -1,14 +1,19 @@
 //! A webhook of Alertmanager's format and the alerts in it, read from whatever a sender makes of that format.
 //!
 //! Nothing that is missing, null or of an unexpected type loses an alert: it is read as absent. Only a body that is not
-//! JSON, or has no `alerts`, is refused, and am-recv refuses it with the very function that alert-route reads it with.
+//! JSON, has no `alerts` or more than an honest sender's can be, is refused; am-recv looks a body over by the very rules
+//! that alert-route reads it by.
+
+mod body;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::config::without_place;
+pub use body::MOST as MOST_ALERTS;
+use body::{Body, List, Top};
 
 /// Labels or annotations.
 pub type Labels = BTreeMap<String, String>;
@@ -111,6 +116,8 @@ pub enum Malformed {
     BareArray,
     /// An object without a list `alerts`, or no object.
     NoAlerts,
+    /// More than [`MOST_ALERTS`].
+    TooMany,
 }
 
 impl fmt::Display for Malformed {
@@ -121,52 +128,63 @@ impl fmt::Display for Malformed {
                 f.write_str("a bare array: point Prometheus at Alertmanager, and Alertmanager here")
             }
             Malformed::NoAlerts => f.write_str("no list \"alerts\": not a webhook of Alertmanager"),
+            Malformed::TooMany => write!(f, "more than {MOST_ALERTS} alerts in one webhook"),
         }
     }
 }
 
 impl std::error::Error for Malformed {}
 
+impl Malformed {
+    fn not_json(err: &serde_json::Error) -> Self {
+        Malformed::NotJson(format!("{} at line {} column {}", without_place(err), err.line(), err.column()))
+    }
+}
+
 impl Webhook {
     /// Reads a body or a line.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
-        // JSON is UTF-8; one wrong byte in an annotation must not cost the alert.
-        let value: Value = serde_json::from_str(&String::from_utf8_lossy(body)).map_err(|err| {
-            Malformed::NotJson(format!("{} at line {} column {}", without_place(&err), err.line(), err.column()))
-        })?;
-        match value {
-            Value::Object(map) => Webhook::read(&map),
-            Value::Array(_) => Err(Malformed::BareArray),
-            _ => Err(Malformed::NoAlerts),
-        }
+        Webhook::of(Body::read(body, true)?).map(|(_, webhook)| webhook)
     }
 
-    fn read(map: &Map<String, Value>) -> Result<Self, Malformed> {
-        let status = Status::read(map.get("status"));
-        let alerts = match map.get("alerts") {
-            Some(Value::Array(alerts)) => alerts.iter().map(|alert| read_alert(alert, status)).collect(),
-            // A nil slice of a sender written in Go.
-            Some(Value::Null) => Vec::new(),
-            _ => return Err(Malformed::NoAlerts),
-        };
-        Ok(Webhook {
-            alerts,
+    /// How many alerts a body has that [`Webhook::parse`] takes; nothing of it is built.
+    pub fn check(body: &[u8]) -> Result<usize, Malformed> {
+        Webhook::of(Body::read(body, false)?).map(|(count, _)| count)
+    }
+
+    fn of(body: Body) -> Result<(usize, Self), Malformed> {
+        match (body.top, body.list) {
+            (Top::Array, _) => return Err(Malformed::BareArray),
+            (Top::Other, _) | (_, List::Absent) => return Err(Malformed::NoAlerts),
+            (Top::Object, List::Null | List::There) => {}
+        }
+        let map = &body.members;
+        let group = Status::read(map.get("status"));
+        let alerts = body.alerts.into_iter().map(|(own, mut alert)| {
+            alert.status = own.or(group).unwrap_or(Status::Firing);
+            alert
+        });
+        let webhook = Webhook {
+            alerts: alerts.collect(),
             group_labels: labels(map.get("groupLabels")),
             receiver: text(map.get("receiver")),
             external_url: text(map.get("externalURL")),
             truncated_alerts: map.get("truncatedAlerts").and_then(Value::as_u64).unwrap_or(0),
-        })
+        };
+        Ok((body.count, webhook))
     }
 }
 
-fn read_alert(value: &Value, group: Option<Status>) -> Alert {
+/// An alert with its own status, if it has one.
+fn read_alert(value: &Value) -> (Option<Status>, Alert) {
     let labels = labels(value.get("labels"));
     let fingerprint = match text(value.get("fingerprint")) {
         sent if !sent.is_empty() => sent,
         _ => fingerprint(&labels),
     };
-    Alert {
-        status: Status::read(value.get("status")).or(group).unwrap_or(Status::Firing),
+    let status = Status::read(value.get("status"));
+    let alert = Alert {
+        status: status.unwrap_or(Status::Firing),
         annotations: self::labels(value.get("annotations")),
         starts_at: text(value.get("startsAt")),
         ends_at: text(value.get("endsAt")),
@@ -178,7 +196,8 @@ fn read_alert(value: &Value, group: Option<Status>) -> Alert {
         },
         labels,
         fingerprint,
-    }
+    };
+    (status, alert)
 }
 
 fn text(value: Option<&Value>) -> String {

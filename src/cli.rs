@@ -177,8 +177,7 @@ impl Args {
     /// The value of the option just returned as a number of seconds, whole or not (`10`, `0.5`).
     pub fn seconds(&mut self) -> anyhow::Result<Duration> {
         let given = self.text()?;
-        let seconds = given.parse().ok().and_then(|s: f64| Duration::try_from_secs_f64(s).ok());
-        seconds.ok_or_else(|| self.wrong(&given, "a number of seconds"))
+        config::seconds(&given).ok_or_else(|| self.wrong(&given, "a number of seconds"))
     }
 
     /// The value of the option just returned as a time with its unit (`4h`).

@@ -357,10 +357,18 @@ pub fn languages() -> String {
     Words::all().map(Words::code).collect::<Vec<_>>().join(" and ")
 }
 
+/// The longest time that can be asked for: a hundred years. What is longer cannot be added to the time of day.
+pub const LONGEST_TIME: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// A number of seconds, whole or not, that a clock can count.
+pub fn seconds(text: &str) -> Option<Duration> {
+    Duration::try_from_secs_f64(text.parse().ok()?).ok().filter(|time| *time <= LONGEST_TIME)
+}
+
 /// A time as Prometheus writes it (`1h30m`, `500ms`), or a bare number of seconds.
 pub fn duration(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.parse() {
-        return Duration::try_from_secs_f64(seconds).ok();
+    if text.parse::<f64>().is_ok() {
+        return seconds(text);
     }
     let mut rest = text;
     let mut total = Duration::ZERO;
@@ -382,7 +390,7 @@ pub fn duration(text: &str) -> Option<Duration> {
         };
         total = total.checked_add(Duration::from_millis(number.checked_mul(millis)?))?;
     }
-    (!text.is_empty()).then_some(total)
+    (!text.is_empty() && total <= LONGEST_TIME).then_some(total)
 }
 
 #[cfg(test)]
@@ -521,5 +529,12 @@ mod tests {
         for text in ["", "h", "1x", "-1", "1h1", "99999999999999999999h", "99999999999999999y"] {
             assert_eq!(duration(text), None, "{text}");
         }
+        for text in
+            ["101y", "18446744073709551615ms", "9300000000000000s", "18446744073709551615", "1e19", "inf", "NaN"]
+        {
+            assert_eq!((duration(text), seconds(text)), (None, None), "{text}");
+        }
+        let now = std::time::Instant::now();
+        assert!(now.checked_add(duration("100y").unwrap()).is_some());
     }
 }

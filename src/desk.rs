@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use crate::cli::Failure;
 use crate::delivery::{Batch, now};
 use crate::outbox::{Millis, Outbox};
+use crate::printable::printable;
 use crate::record::{Chat, Format, Record};
 use crate::text::{duration, escape};
 
@@ -94,13 +95,13 @@ fn clock(at: Millis) -> String {
 /// How the outbox stands.
 pub fn status(outbox: &Outbox, mut out: impl Write) -> anyhow::Result<ExitCode> {
     let status = outbox.status().context("cannot read the outbox")?;
-    let age = status.oldest.map(|at| u64::try_from((now() - at) / 1000).unwrap_or(0));
+    let age = status.oldest.map(|at| u64::try_from(now().saturating_sub(at) / 1000).unwrap_or(0));
     let age = age.map(|seconds| format!(", the oldest for {}", duration(seconds))).unwrap_or_default();
     let mut text = format!("waiting  {}{age}\n", status.waiting);
     text.push_str(&format!("failed   {}\n", status.failed));
     text.push_str(&format!("told     {} (remembered)\n", status.told));
     for (chat, why, waiting) in &status.gone {
-        text.push_str(&format!("gone     chat {chat}: {why}; {waiting} wait\n"));
+        text.push_str(&format!("gone     chat {chat}: {}; {waiting} wait\n", printable(why)));
     }
     for (old, new) in &status.moved {
         text.push_str(&format!("moved    chat {old} is {new} now\n"));
@@ -113,7 +114,8 @@ pub fn status(outbox: &Outbox, mut out: impl Write) -> anyhow::Result<ExitCode> 
 pub fn failed(outbox: &Outbox, mut out: impl Write) -> anyhow::Result<ExitCode> {
     for failed in outbox.failed().context("cannot read the outbox")? {
         let chat = failed.chat.map_or("-".to_owned(), |chat| chat.to_string());
-        let line = format!("{}\t{}\t{chat}\t{}\t{}\n", failed.seq, clock(failed.at), failed.reason, failed.record);
+        let (at, reason, record) = (clock(failed.at), printable(&failed.reason), printable(&failed.record));
+        let line = format!("{}\t{at}\t{chat}\t{reason}\t{record}\n", failed.seq);
         out.write_all(line.as_bytes()).context("cannot write to stdout")?;
     }
     Ok(ExitCode::SUCCESS)

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +12,9 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 /// A new file: for its owner to change, for its group to read, as far as the umask lets.
 const NEW_MODE: u32 = 0o640;
+
+/// A lock: for its owner only.
+const LOCK_MODE: u32 = 0o600;
 
 /// Links that are followed from one to the next, as Linux does (path_resolution(7)).
 const LINKS: usize = 40;
@@ -26,7 +29,13 @@ impl Lock {
     /// Locks `<path>.lock`, which stays there: a lock on the file itself would be lost when it is replaced. Waits for
     /// ever without a `patience`; nothing when the lock was not to be had.
     pub fn take(path: &Path, patience: Option<Duration>) -> io::Result<Option<Self>> {
-        let file = File::options().append(true).create(true).open(beside(path, ".lock"))?;
+        // Whoever can open it can hold it, and so stop everybody.
+        let file = File::options().append(true).create(true).mode(LOCK_MODE).open(beside(path, ".lock"))?;
+        let mode = file.metadata()?.permissions().mode();
+        if mode & 0o007 != 0 {
+            // Of an earlier version; may fail where it is somebody else's.
+            let _ = file.set_permissions(fs::Permissions::from_mode(mode & 0o770));
+        }
         let start = Instant::now();
         loop {
             match file.try_lock() {
@@ -59,8 +68,13 @@ pub fn state_file(name: &str, option: &str) -> Result<PathBuf, String> {
     let state = env("XDG_STATE_HOME").or_else(|| Some(env("HOME")?.join(".local/state")));
     let directory =
         state.ok_or_else(|| format!("no place for {name}: say it with {option}"))?.join("prometheus-telegram");
-    fs::create_dir_all(&directory).map_err(|err| format!("cannot make {}: {err}", directory.display()))?;
+    make_folder(&directory).map_err(|err| format!("cannot make {}: {err}", directory.display()))?;
     Ok(directory.join(name))
+}
+
+/// Makes it, and what leads there, for its owner only, as the XDG directories are to be.
+fn make_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// What tells one state of a file from another without reading it.
@@ -191,7 +205,7 @@ fn like(path: &Path, file: &File) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     fn folder(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("prometheus-telegram-disk-{name}-{}", std::process::id()));
@@ -262,6 +276,22 @@ mod tests {
         assert!(Lock::take(&path, Some(Duration::from_millis(50))).unwrap().is_none());
         drop(held);
         assert!(Lock::take(&path, Some(Duration::ZERO)).unwrap().is_some());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_lock_and_a_folder_are_their_owners() {
+        let folder = folder("modes");
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        let (path, lock) = (folder.join("file"), folder.join("file.lock"));
+        drop(Lock::take(&path, None).unwrap());
+        assert_eq!(mode(&lock), 0o600);
+        fs::set_permissions(&lock, fs::Permissions::from_mode(0o644)).unwrap();
+        drop(Lock::take(&path, None).unwrap());
+        assert_eq!(mode(&lock), 0o640, "one of an earlier version");
+        make_folder(&folder.join("a/b")).unwrap();
+        make_folder(&folder.join("a/b")).unwrap();
+        assert_eq!((mode(&folder.join("a")), mode(&folder.join("a/b"))), (0o700, 0o700));
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -5,12 +5,16 @@
 //! am-recv: of 64 connections that came at once some were not served until others closed (its pool counts a thread as
 //! idle until it wakes), it accepts nothing more after the first error, and it sets no time-outs.
 
+mod crowd;
+
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crowd::Crowd;
 
 /// What one connection may take.
 #[derive(Clone, Copy, Debug)]
@@ -21,12 +25,15 @@ pub struct Limits {
     pub body: usize,
     /// For a whole request, from its first byte; for the first byte of a new connection as well.
     pub patience: Duration,
-    /// Between two requests.
+    /// Between two requests; see [`Connection::keep_for`].
     pub idle: Duration,
 }
 
 /// An answer that the client does not take in this time ends its connection.
 const WRITE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Connections above the most, for the moment in which others are being closed for them.
+const SPARE: usize = 64;
 
 const MAX_HEADERS: usize = 100;
 const STACK: usize = 256 << 10;
@@ -66,6 +73,13 @@ impl Head {
     /// The first header of this name, whatever its case; empty when there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
+    }
+
+    /// Whether a browser sent this for a page of another origin than `own`. Any page may have one post to loopback, and
+    /// needs no answer for that; the browser says where it came from.
+    pub fn is_foreign(&self, own: &str) -> bool {
+        let (origin, site) = (self.header("origin"), self.header("sec-fetch-site"));
+        (!origin.is_empty() && origin != own) || !matches!(site, "" | "none" | "same-origin")
     }
 
     fn keeps_alive(&self) -> bool {
@@ -189,7 +203,9 @@ pub struct Connection {
     buffer: Vec<u8>,
     deadline: Instant,
     keep: bool,
+    idle: Duration,
     owed: Option<Arc<AtomicBool>>,
+    crowd: Arc<Crowd>,
 }
 
 impl Connection {
@@ -205,8 +221,20 @@ impl Connection {
             buffer: Vec::new(),
             deadline: Instant::now(),
             keep: true,
+            idle: limits.idle,
             owed: None,
+            crowd: Arc::default(),
         }
+    }
+
+    /// From now on it may be idle for so long: its client is somebody.
+    pub fn keep_for(&mut self, idle: Duration) {
+        self.idle = idle;
+    }
+
+    /// The request that is being read counts: it is not given up for another connection.
+    pub fn admit(&mut self) {
+        self.crowd.leave(self.number);
     }
 
     /// Whether another request may come.
@@ -364,7 +392,8 @@ impl Connection {
 }
 
 /// Accepts connections for ever, a thread each, at most so many at a time. `serve` answers one request, whose head was
-/// read; it returns whether the connection goes on. What is no request is answered here, as text.
+/// read; it returns whether the connection goes on. What is no request is answered here, as text. Where there are so many,
+/// the one that has waited for the longest gives way to a new one: nobody keeps others out by being there.
 pub fn serve(
     listener: &TcpListener,
     limits: Limits,
@@ -373,6 +402,7 @@ pub fn serve(
 ) {
     let serve = Arc::new(serve);
     let open = Arc::new(AtomicUsize::new(0));
+    let crowd = Arc::new(Crowd::default());
     let mut number = 0;
     loop {
         let stream = match listener.accept() {
@@ -387,18 +417,23 @@ pub fn serve(
         let _ = stream.set_write_timeout(Some(WRITE_PATIENCE));
         number += 1;
         let mut connection = Connection::new(stream, number, limits);
-        if open.load(Ordering::Relaxed) >= most {
+        connection.crowd = crowd.clone();
+        let others = open.load(Ordering::Relaxed);
+        if others >= most && (others >= most + SPARE || !crowd.send_one_away()) {
             let _ =
                 connection.write(&Response::text(503, "too many connections").header("Connection", "close").bytes());
             continue;
         }
         open.fetch_add(1, Ordering::Relaxed);
+        crowd.enter(number, false, connection.stream.clone(), None);
         let (serve, counted) = (serve.clone(), open.clone());
         let work = move || {
             converse(&mut connection, limits, &*serve);
+            connection.crowd.leave(connection.number);
             counted.fetch_sub(1, Ordering::Relaxed);
         };
         if let Err(err) = thread::Builder::new().stack_size(STACK).spawn(work) {
+            crowd.leave(number);
             open.fetch_sub(1, Ordering::Relaxed);
             log::warn!("cannot serve a connection: {err}");
         }
@@ -407,7 +442,12 @@ pub fn serve(
 
 fn converse(connection: &mut Connection, limits: Limits, serve: &impl Fn(&mut Connection, &Head) -> bool) {
     loop {
-        let idle = if connection.served == 0 { limits.patience } else { limits.idle };
+        let idle = if connection.served == 0 { limits.patience } else { connection.idle };
+        // A new one was entered when it was accepted.
+        if connection.served > 0 {
+            let is_known = connection.idle > limits.idle;
+            connection.crowd.enter(connection.number, is_known, connection.stream.clone(), connection.owed.clone());
+        }
         match connection.read_head(idle) {
             Ok(head) => {
                 connection.wait_until_paid();

@@ -33,6 +33,7 @@ pub mod notify;
 pub mod outbox;
 pub mod pacing;
 pub mod pattern;
+pub mod printable;
 pub mod progress;
 pub mod record;
 pub mod recv;

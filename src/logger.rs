@@ -8,10 +8,11 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::OnceLock;
 
+use crate::printable::printable;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 /// The target of events of the level "notice", which the `log` crate does not have.
@@ -33,13 +34,18 @@ struct Logger {
 
 /// Starts the log of this process.
 pub fn start(name: &'static str, file: Option<&Path>, verbose: bool) -> std::io::Result<()> {
-    let file = file.map(|path| File::options().append(true).create(true).open(path)).transpose()?;
+    let file = file.map(open).transpose()?;
     let journal = file.is_none() && stderr_is_journal();
     let logger = LOGGER.get_or_init(|| Logger { name, file, journal });
     if log::set_logger(logger).is_ok() {
         log::set_max_level(if verbose { LevelFilter::Debug } else { LevelFilter::Info });
     }
     Ok(())
+}
+
+/// Some of what is logged is not for everybody: the code that pairs an administrator.
+fn open(path: &Path) -> std::io::Result<File> {
+    File::options().append(true).create(true).mode(0o640).open(path)
 }
 
 /// Prints why a tool ends, whether or not the log was started.
@@ -79,11 +85,20 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-/// Every line of a message has its prefix, which the journal insists on and people look for.
+/// What stands between a message and its hint, which has a line of its own.
+const HINT: &str = "\nhint: ";
+
+/// Every line of a message has its prefix, which the journal insists on and people look for. What comes from outside is no
+/// line: labels of an alert must not look like words of ours.
 fn prefixed(name: &str, journal: bool, priority: u8, word: &str, message: &str) -> String {
     let mut lines = String::new();
-    for (n, line) in message.lines().enumerate() {
-        let word = if n == 0 { word } else { "" };
+    let (message, hint) = message
+        .trim_end()
+        .rsplit_once(HINT)
+        .map_or((message.trim_end(), None), |(message, hint)| (message, Some(hint)));
+    let hint = hint.map(|hint| ("hint: ", hint));
+    for (word, line) in [(word, message)].into_iter().chain(hint) {
+        let line = printable(line);
         lines.push_str(&match journal {
             true => format!("<{priority}>{word}{line}\n"),
             false => format!("{name}: {word}{line}\n"),
@@ -114,8 +129,26 @@ mod tests {
     #[test]
     fn a_line_for_people_and_for_the_journal() {
         assert_eq!(prefixed("tg-send", false, 4, "warning: ", "odd"), "tg-send: warning: odd\n");
-        assert_eq!(prefixed("tg-send", false, 3, "error: ", "a\nb"), "tg-send: error: a\ntg-send: b\n");
-        assert_eq!(prefixed("tg-send", true, 3, "error: ", "a\nb"), "<3>error: a\n<3>b\n");
+        let message = "a\nhint: b\n";
+        assert_eq!(prefixed("tg-send", false, 3, "error: ", message), "tg-send: error: a\ntg-send: hint: b\n");
+        assert_eq!(prefixed("tg-send", true, 3, "error: ", message), "<3>error: a\n<3>hint: b\n");
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_no_line_and_no_colour() {
+        let message = "alert \u{1b}[2J\u{7}x\n<3>error: forged\r\ntg-send: error: forged";
+        let line = r"alert \u001b[2J\u0007x\n<3>error: forged\r\ntg-send: error: forged";
+        assert_eq!(prefixed("tg-send", false, 6, "", message), format!("tg-send: {line}\n"));
+        assert_eq!(prefixed("tg-send", true, 6, "", message), format!("<6>{line}\n"));
+    }
+
+    #[test]
+    fn the_log_file_is_not_for_everybody() {
+        // tg-bot writes the code that makes an administrator into it.
+        let path = std::env::temp_dir().join(format!("prometheus-telegram-log-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        assert_eq!(open(&path).unwrap().metadata().unwrap().mode() & 0o137, 0);
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::fmt;
 use regex::Regex;
 
 use crate::alert::Labels;
-use crate::pattern::{LONGEST, Mistake, PatternError, compile_anchored};
+use crate::pattern::{self, LONGEST, Mistake, PatternError, compile_anchored};
 
 /// Matchers in a set; more are nobody's wish.
 pub const MOST: usize = 16;
@@ -101,9 +101,21 @@ impl Matchers {
         Ok(Matchers(matchers))
     }
 
+    /// About how much memory its patterns take compiled; see [`pattern::weight`].
+    pub fn weight(&self) -> usize {
+        let patterns = self.0.iter().filter(|matcher| matcher.sign.is_pattern());
+        patterns.map(|matcher| pattern::weight_anchored(&matcher.value)).sum()
+    }
+
+    /// What is compared before what is searched: mostly it settles the matter.
+    fn cheap_first(&self) -> impl Iterator<Item = &Matcher> {
+        let of = |is_pattern: bool| self.0.iter().filter(move |matcher| matcher.sign.is_pattern() == is_pattern);
+        of(false).chain(of(true))
+    }
+
     /// Whether all hold.
     pub fn hold(&self, labels: &Labels) -> bool {
-        self.0.iter().all(|matcher| {
+        self.cheap_first().all(|matcher| {
             let value = labels.get(&matcher.name).map_or("", String::as_str);
             let fits = matcher.regex.as_ref().map_or(value == matcher.value, |regex| regex.is_match(value));
             fits != matches!(matcher.sign, Sign::NotEqual | Sign::NotLike)
@@ -289,6 +301,16 @@ mod tests {
         assert!(Matchers::parse(&set(MOST, "db-[0-9]+|web.*")).is_ok());
         let many = Matchers::parse(&set(MOST + 1, "x")).unwrap_err();
         assert_eq!((many.kind, many.reason.as_str()), (Mistake::TooBig, "more than 16 matchers"));
+    }
+
+    #[test]
+    fn what_is_compared_comes_before_what_is_searched() {
+        let set = Matchers::parse(r#"a=~"x.*", b!~"y", c="1", d!="2""#).unwrap();
+        let order: Vec<&str> = set.cheap_first().map(|matcher| matcher.name.as_str()).collect();
+        assert_eq!(order, ["c", "d", "a", "b"]);
+        assert_eq!(set.to_string(), r#"a=~"x.*", b!~"y", c="1", d!="2""#);
+        assert_eq!(Matchers::parse(r#"a="(x|y)", b!="z.*""#).unwrap().weight(), 0);
+        assert!(set.weight() > 0);
     }
 
     #[test]

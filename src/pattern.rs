@@ -82,6 +82,32 @@ pub fn compile_anchored(pattern: &str, sharing: usize) -> Result<Regex, PatternE
     build(pattern, &format!("^(?:{pattern})$"), false, sharing.max(1))
 }
 
+/// About how much memory a pattern takes compiled, and so how much work it can be to search with it: bytes, at most half
+/// too many. Nothing for those that mean every alert or cannot be used.
+pub fn weight(pattern: &str) -> usize {
+    if is_everything(pattern) { 0 } else { weigh(pattern, true) }
+}
+
+/// The same for a pattern that must fit the whole of a text.
+pub fn weight_anchored(pattern: &str) -> usize {
+    weigh(&format!("^(?:{pattern})$"), false)
+}
+
+fn weigh(whole: &str, case_insensitive: bool) -> usize {
+    let mut limit = 1 << 10;
+    while limit < COMPILED {
+        for limit in [limit, limit / 2 * 3] {
+            match RegexBuilder::new(whole).case_insensitive(case_insensitive).size_limit(limit).build() {
+                Ok(_) => return limit,
+                Err(regex::Error::CompiledTooBig(_)) => {}
+                Err(_) => return 0,
+            }
+        }
+        limit *= 2;
+    }
+    COMPILED
+}
+
 fn build(typed: &str, whole: &str, case_insensitive: bool, sharing: usize) -> Result<Regex, PatternError> {
     if typed.chars().nth(LONGEST).is_some() {
         return Err(PatternError::new(
@@ -155,6 +181,21 @@ mod tests {
         for fine in ["*", "ALL", r"\w", "mem|cpu", &"ж".repeat(LONGEST)] {
             assert_eq!(check(fine), Ok(()), "{fine:.20}");
         }
+    }
+
+    #[test]
+    fn what_people_ask_for_weighs_little() {
+        let hundred = (0..100).map(|n| format!("HostOutOfMemory{n}")).collect::<Vec<_>>().join("|");
+        for (pattern, most) in
+            [("*", 0), ("(", 0), ("mem|cpu", 4), (r"\w+", 64), ("^Host.*(Down|Slow)$", 8), (hundred.as_str(), 64)]
+        {
+            let weights = (weight(pattern), weight_anchored(pattern));
+            eprintln!("{pattern:.40}: {weights:?}");
+            assert!(weights.0 <= most << 10, "{pattern:.40}: {weights:?}");
+        }
+        assert!(weight_anchored("db|web") <= 4 << 10);
+        assert!(weight_anchored("(?:[ -~]?){7000}!") > 256 << 10);
+        assert_eq!(weight("(a{1000}){1000}"), COMPILED);
     }
 
     #[test]

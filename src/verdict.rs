@@ -65,6 +65,11 @@ pub enum Change {
 /// A 429 that does not say how long.
 const FLOOD_UNKNOWN: Duration = Duration::from_secs(5);
 
+/// The longest silence that is kept. Telegram asks for hours at most; a proxy or a stand-in can answer with any number,
+/// and one that no clock can count would end the tool or mute it for ever. Should it be meant, the next call after a day
+/// is refused again, and the silence goes on.
+pub const LONGEST_FLOOD: Duration = Duration::from_secs(86_400);
+
 /// Descriptions of 400, by a part of their text in lower case.
 const BAD_REQUESTS: [(&str, Meaning); 33] = [
     ("can't parse entities", Meaning::Change(Change::Plain)),
@@ -165,7 +170,7 @@ fn refused(refusal: &Refusal) -> Verdict {
 fn retry_after(refusal: &Refusal) -> Duration {
     let said = refusal.description.to_lowercase();
     let in_words = said.split("retry after ").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-    refusal.parameters.retry_after.or(in_words).map_or(FLOOD_UNKNOWN, Duration::from_secs)
+    refusal.parameters.retry_after.or(in_words).map_or(FLOOD_UNKNOWN, Duration::from_secs).min(LONGEST_FLOOD)
 }
 
 #[cfg(test)]
@@ -273,6 +278,12 @@ mod tests {
         assert_eq!(answer(429, "Too Many Requests", flood), Verdict::Flood(Duration::from_secs(18053)));
         assert_eq!(refusal(429, "Too Many Requests: retry after 34"), Verdict::Flood(Duration::from_secs(34)));
         assert_eq!(refusal(429, "Too Many Requests"), Verdict::Flood(FLOOD_UNKNOWN));
+        for seconds in [86_401, 9_300_000_000_000_000_000, u64::MAX] {
+            let flood = Parameters { retry_after: Some(seconds), migrate_to_chat_id: None };
+            assert_eq!(answer(429, "Too Many Requests", flood), Verdict::Flood(LONGEST_FLOOD), "{seconds}");
+            let said = format!("Too Many Requests: retry after {seconds}");
+            assert_eq!(refusal(429, &said), Verdict::Flood(LONGEST_FLOOD), "{seconds}");
+        }
     }
 
     #[test]

@@ -233,7 +233,8 @@ impl Watch {
     fn restore(rule: Rule, known: &Value, now: Timestamp) -> Self {
         let state = &known["watches"][&rule.name];
         let time = |value: &Value| value.as_str().and_then(|time| time.parse::<Timestamp>().ok());
-        let span = |value: &Value| value.as_u64().map(Duration::from_millis);
+        // Reminders are counted up to it, and a day's silence is written down as what it is.
+        let span = |value: &Value| value.as_u64().map(|ms| Duration::from_millis(ms).min(config::LONGEST_TIME));
         let back = &state["back"];
         let back = match (time(&back["since"]), span(&back["after_ms"]), time(&back["at"])) {
             (Some(since), Some(after), Some(at)) => Some(Back { since, after, at }),

@@ -11,6 +11,7 @@
 
 pub mod access;
 pub mod browse;
+mod budget;
 pub mod command;
 pub mod conversation;
 pub mod effects;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 
+use super::budget;
 use super::conversation::{Conversation, Heard};
 use super::effects::{Effects, Reply};
 use super::words::{Word, Words};
@@ -12,7 +13,7 @@ use crate::seen;
 use crate::text::escape;
 use crate::users::{Subscription, Wish};
 
-/// Matcher sets that a chat may have: /list has to stay readable.
+/// Matcher sets that a chat, or a topic of it, may have: /list has to stay readable.
 const MOST_SETS: usize = 20;
 
 /// Names of alerts that an answer shows.
@@ -37,12 +38,18 @@ impl Conversation {
             if !self.access.lets_in(roster, room.chat) {
                 return None;
             }
+            let had = roster.subscription(room.chat, room.thread).unwrap_or_default();
+            let wish = Wish::by_name(pattern).ok()?;
+            // Whoever has it was given it, be it by this command before a kill.
+            if had.patterns != [pattern] && !budget::bears(roster, room.chat, &wish, &had.patterns) {
+                return Some(None);
+            }
             roster.set_match(room.chat, room.thread, pattern);
             self.name(roster, heard);
-            let subscription = roster.subscription(room.chat, room.thread);
-            Some(subscription.map(|subscription| subscription.labels).unwrap_or_default())
+            Some(Some(had.labels))
         })?;
         let Some(kept) = kept else { return Ok(Effects::default()) };
+        let Some(kept) = kept else { return Ok(heard.reply(words.say(Word::TooHeavy, &[]))) };
         log::info!("chat {}: match {pattern:?}", room.chat);
         let mut text = match pattern::is_everything(pattern) {
             true => words.say(Word::RegexpAll, &[]),
@@ -77,26 +84,39 @@ impl Conversation {
             }
         };
         let room = heard.room();
-        let has_it = self.guests.edit(|roster| {
+        let wish = Wish::by_labels(&matchers);
+        let outcome = self.guests.edit(|roster| {
             if !self.access.lets_in(roster, room.chat) {
                 return None;
             }
             let sets = roster.subscription(room.chat, room.thread).map(|subscription| subscription.labels);
             let sets = sets.unwrap_or_default();
-            if sets.len() < MOST_SETS {
-                roster.subscribe(room.chat, room.thread, &matchers);
-                self.name(roster, heard);
-            }
             // Whoever has the set was given it, be it by this command before a kill.
-            Some(sets.len() < MOST_SETS || sets.iter().any(|set| means(set, &matchers)))
+            let has_it = sets.iter().any(|set| means(set, &matchers));
+            if !has_it && sets.len() >= MOST_SETS {
+                return Some(Err(Some(MOST_SETS)));
+            }
+            if !has_it && budget::sets(roster, room.chat) >= budget::MOST_SETS {
+                return Some(Err(Some(budget::MOST_SETS)));
+            }
+            if !has_it && !wish.as_ref().is_ok_and(|wish| budget::bears(roster, room.chat, wish, &[])) {
+                return Some(Err(None));
+            }
+            roster.subscribe(room.chat, room.thread, &matchers);
+            self.name(roster, heard);
+            Some(Ok(()))
         })?;
-        let Some(has_it) = has_it else { return Ok(Effects::default()) };
-        if !has_it {
-            return Ok(heard.reply(words.say(Word::SubscribeFull, &[("most", &MOST_SETS.to_string())])));
+        match outcome {
+            None => return Ok(Effects::default()),
+            Some(Err(Some(most))) => {
+                return Ok(heard.reply(words.say(Word::SubscribeFull, &[("most", &most.to_string())])));
+            }
+            Some(Err(None)) => return Ok(heard.reply(words.say(Word::TooHeavy, &[]))),
+            Some(Ok(())) => {}
         }
         log::info!("chat {}: labels {matchers}", room.chat);
         let mut text = words.join(Word::SubscribeSet, &[("matchers", &codes(std::slice::from_ref(&matchers)))]);
-        text.push_str(&self.fitting(words, Wish::by_labels(&matchers)));
+        text.push_str(&self.fitting(words, wish));
         Ok(heard.reply(text))
     }
 

@@ -69,6 +69,7 @@ words! {
     SubscribeSet = "subscribe.set",
     SubscribeBad = "subscribe.bad",
     SubscribeFull = "subscribe.full",
+    TooHeavy = "too_heavy",
     SeenFit = "seen.fit",
     SeenNone = "seen.none",
     UnsubscribeDone = "unsubscribe.done",

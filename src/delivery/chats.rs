@@ -8,6 +8,7 @@ use crate::message::Changes;
 use crate::outbox::{Gone, Millis, Outbox};
 use crate::pacing::{Limits, Pacing};
 use crate::record::Chat;
+use crate::verdict::LONGEST_FLOOD;
 
 /// All chats with something to tell, by the moment at which that may happen.
 #[derive(Debug, Default)]
@@ -54,16 +55,18 @@ pub fn load(outbox: &Outbox, limits: Limits) -> crate::outbox::Result<(Pacing, C
     let mut pacing = Pacing::new(limits);
     let longest = limits.group.within.max(limits.chat.within);
     for (chat, at) in outbox.told_since(now() - Millis::try_from(longest.as_millis()).unwrap_or(0))? {
-        let ago = Duration::from_millis(u64::try_from(now() - at).unwrap_or(0));
+        let ago = Duration::from_millis(u64::try_from(now().saturating_sub(at)).unwrap_or(0));
         pacing.count(&chat, instant.checked_sub(ago).unwrap_or(instant));
     }
     for frozen in outbox.frozen()? {
         // A clock that was put back must not make it longer than Telegram said.
-        let left = (frozen.until - now()).min(frozen.until - frozen.at);
+        let left = frozen.until.saturating_sub(now()).min(frozen.until.saturating_sub(frozen.at));
         let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { continue };
+        // An earlier version wrote down whatever was asked for.
+        let until = instant + Duration::from_millis(left).min(LONGEST_FLOOD);
         match &frozen.chat {
-            Some(chat) => pacing.freeze(chat, instant + Duration::from_millis(left)),
-            None => pacing.freeze_all(instant + Duration::from_millis(left)),
+            Some(chat) => pacing.freeze(chat, until),
+            None => pacing.freeze_all(until),
         }
     }
     let mut chats = Chats::default();
@@ -123,7 +126,7 @@ impl Chats {
         let Some(mut at) = pacing.chat_ready(chat, now) else { return };
         if let Some(gone) = self.gone.get(chat) {
             // A clock that was put back must not keep a chat away.
-            let wait = Duration::from_millis(u64::try_from(gone.probe_at - super::now()).unwrap_or(0));
+            let wait = Duration::from_millis(u64::try_from(gone.probe_at.saturating_sub(super::now())).unwrap_or(0));
             at = at.max(now + wait.min(super::settle::LONGEST_PROBE));
         }
         line.due = Some(at);
@@ -229,6 +232,7 @@ impl Chats {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outbox::Frozen;
 
     #[test]
     fn the_chat_that_has_been_due_for_longest_is_first() {
@@ -244,6 +248,23 @@ mod tests {
         assert_eq!(chats.take_due(start), Some(Chat::Id(2)));
         assert_eq!(chats.take_due(start), None);
         assert_eq!(chats.take_due(start + Duration::from_secs(1)), Some(Chat::Id(1)));
+    }
+
+    #[test]
+    fn a_silence_that_no_clock_can_count_is_a_day_at_most() {
+        let path = std::env::temp_dir().join(format!("prometheus-telegram-silence-{}.db", std::process::id()));
+        let mut outbox = Outbox::open(&path, None).unwrap();
+        for (chat, at) in [(Some(Chat::Id(1)), now()), (None, i64::MIN)] {
+            outbox.transaction(|outbox| outbox.freeze(&Frozen { chat, at, until: i64::MAX })).unwrap();
+        }
+        let (pacing, _) = load(&outbox, Limits::default()).unwrap();
+        let late = Instant::now() + LONGEST_FLOOD;
+        assert!(pacing.chat_ready(&Chat::Id(1), Instant::now()).unwrap() <= late);
+        assert!(pacing.overall_ready(Instant::now()).unwrap() <= late);
+        drop(outbox);
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+        }
     }
 
     #[test]

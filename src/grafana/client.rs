@@ -14,8 +14,10 @@ use super::refusal;
 use super::settings::{Login, Settings};
 use crate::secret::Secret;
 
-/// More than the largest dashboards and pictures that Grafana makes (3080x3000 at scale 4).
-const BODY_LIMIT: u64 = 256 << 20;
+/// More than the largest dashboards and pictures that Grafana makes: a thousand dashboards of a list are half a megabyte,
+/// and Telegram takes no picture of more than 10 MB. A few come at a time, and a server that does not end must not fill
+/// the memory.
+const BODY_LIMIT: u64 = 32 << 20;
 
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);

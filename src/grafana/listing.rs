@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::dashboard::Dashboard;
 use super::search::Hit;
+use crate::printable::printable;
 
 /// The form of a listing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +51,6 @@ pub fn list_panels(dashboard: &Dashboard, form: Form, out: &mut impl Write) -> i
 }
 
 fn line(out: &mut impl Write, columns: &[&str]) -> io::Result<()> {
-    let clean = |text: &&str| text.replace(|c: char| c.is_control(), " ");
+    let clean = |text: &&str| printable(&text.replace(|c: char| c.is_control(), " ")).into_owned();
     writeln!(out, "{}", columns.iter().map(clean).collect::<Vec<_>>().join("\t"))
 }

@@ -88,13 +88,24 @@ impl Options {
         reader.finish()
     }
 
-    /// Which Grafana, and who we are there: options first, then the configuration, then the link.
+    /// Which Grafana, and who we are there: options first, then the configuration. A link says which Grafana only where
+    /// nothing that is secret would go there.
     pub fn settings(&self, config: &Config) -> anyhow::Result<Settings> {
         let given = &self.given;
         let mut config = config.clone();
         if let Target::Link(link, _) = &self.target {
-            // The token is for the configured server, so a pasted link must not name another one.
-            config.grafana_url.get_or_insert_with(|| link.root.clone());
+            if config.grafana_url.is_none() {
+                // The token is for one server, and a pasted link can name any.
+                let has_login = config.grafana_token.is_some() || config.grafana_password.is_some();
+                if has_login || given.token_file.is_some() || !given.headers.is_empty() {
+                    let host = link.root.rsplit('@').next().unwrap_or_default();
+                    let host = host.split_once("://").map_or(host, |(_, host)| host);
+                    return Err(Failure::misuse(format!("it is not said that {host:?} may have the login"))
+                        .hint("set GRAFANA_URL (or grafana_url) to the Grafana that the login is for")
+                        .into());
+                }
+                config.grafana_url = Some(link.root.clone());
+            }
             config.grafana_org = link.org.or(config.grafana_org);
         }
         if let Some(path) = &given.token_file {

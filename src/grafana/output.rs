@@ -1,6 +1,6 @@
 //! Where a picture goes: all of it, or nothing.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -41,7 +41,29 @@ fn write_whole(path: PathBuf, picture: &[u8]) -> io::Result<()> {
     }
     let mut part = path.clone().into_os_string();
     part.push(format!(".{}.part", std::process::id()));
-    fs::write(&part, picture).and_then(|()| fs::rename(&part, &path)).inspect_err(|_| {
+    // What is made anew cannot be somebody's link to elsewhere; one that was killed may have left its own.
+    let _ = fs::remove_file(&part);
+    let mut file = File::create_new(&part)?;
+    file.write_all(picture).and_then(|()| fs::rename(&part, &path)).inspect_err(|_| {
         let _ = fs::remove_file(&part);
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_planted_link_is_not_followed() {
+        let folder = std::env::temp_dir().join(format!("prometheus-telegram-output-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let (path, other) = (folder.join("p.png"), folder.join("precious"));
+        fs::write(&other, "precious").unwrap();
+        std::os::unix::fs::symlink(&other, folder.join(format!("p.png.{}.part", std::process::id()))).unwrap();
+        Output::File(path.clone()).write(b"picture", &mut Vec::new()).unwrap();
+        assert_eq!((fs::read(&other).unwrap(), fs::read(&path).unwrap()), (b"precious".to_vec(), b"picture".to_vec()));
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }

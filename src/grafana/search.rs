@@ -10,6 +10,9 @@ use super::error::Error;
 /// What every version takes, and what it gives when nothing is said; above 5000 is refused.
 const PAGE: usize = 1000;
 
+/// Pages that are asked for: ten times the largest Grafana that was heard of. A server that always has one more is none.
+const PAGES: usize = 50;
+
 /// The name of the folder that is none.
 const ROOT_FOLDER: &str = "General";
 
@@ -52,7 +55,7 @@ impl Grafana {
     pub fn dashboards(&self) -> Result<Vec<Hit>, Error> {
         let mut all: Vec<Hit> = Vec::new();
         let mut seen = HashSet::new();
-        for page in 1.. {
+        for page in 1..=PAGES {
             let path = format!("/api/search?type=dash-db&limit={PAGE}&page={page}");
             let hits: Vec<Hit> = self.json(&path, "the list of dashboards")?;
             let (full, before) = (hits.len() >= PAGE, all.len());
@@ -63,9 +66,55 @@ impl Grafana {
                     .filter(|hit| seen.insert(hit.uid.clone())),
             );
             if !full || all.len() == before {
-                break;
+                return Ok(all);
             }
         }
+        log::warn!("grafana has more than {} dashboards: the rest is left out", all.len());
         Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::grafana::Settings;
+    use crate::http::{self, Limits, Response};
+
+    /// A Grafana that answers every question with what `answer` makes of its number, and how many it was asked.
+    fn grafana(answer: impl Fn(usize) -> String + Send + Sync + 'static) -> (Grafana, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        let patience = Duration::from_secs(60);
+        let limits = Limits { head: 16 << 10, body: 1 << 10, patience, idle: patience };
+        std::thread::spawn(move || {
+            http::serve(&listener, limits, 8, move |connection, _| {
+                let body = answer(count.fetch_add(1, Ordering::SeqCst));
+                connection.write(&Response::new(200, "application/json", body).bytes()).is_ok()
+            })
+        });
+        (Grafana::new(&Settings { url, retries: 0, ..Settings::default() }).unwrap(), asked)
+    }
+
+    #[test]
+    fn a_list_without_an_end_is_not_read_for_ever() {
+        let (grafana, asked) = grafana(|page| {
+            let hits: Vec<_> = (0..PAGE).map(|n| serde_json::json!({"uid": format!("{page}-{n}")})).collect();
+            serde_json::to_string(&hits).unwrap()
+        });
+        assert_eq!(grafana.dashboards().unwrap().len(), PAGES * PAGE);
+        assert_eq!(asked.load(Ordering::SeqCst), PAGES);
+    }
+
+    #[test]
+    fn an_answer_without_an_end_is_not_kept() {
+        let (grafana, _) = grafana(|_| format!("[{}]", " ".repeat(33 << 20)));
+        assert!(grafana.dashboards().is_err());
     }
 }

@@ -327,7 +327,7 @@ fn head_of(again: bool, oldest: Millis, records: usize, occasion: &Occasion<'_>)
     if occasion.again || again {
         line.push_str("↻ ");
     }
-    let late = Duration::from_millis(u64::try_from(occasion.now - oldest).unwrap_or(0));
+    let late = Duration::from_millis(u64::try_from(occasion.now.saturating_sub(oldest)).unwrap_or(0));
     if late > LATE {
         let up_to = if records > 1 { "up to " } else { "" };
         line.push_str(&format!("<i>⏰ told {up_to}{} late</i>\n", duration(late.as_secs())));

@@ -245,7 +245,7 @@ impl Outbox {
         if let Some(key) = &entry.key
             && let Some(known) = self.known(&chat, key)?
         {
-            let age = Duration::from_millis(u64::try_from(now - known.at).unwrap_or(0));
+            let age = Duration::from_millis(u64::try_from(now.saturating_sub(known.at)).unwrap_or(0));
             if self.is_over(&known, &chat, entry, now)? {
                 // What was told stays for the answers; its key is that of what comes now.
                 self.run("UPDATE told SET key = NULL WHERE seq = ?", params![known.seq])?;
@@ -290,7 +290,7 @@ impl Outbox {
     /// An alert can fire for longer than keys are remembered: one that still comes in stays young.
     fn see_again(&self, known: &Known, now: Millis) -> Result<()> {
         const DAY: Millis = 86_400_000;
-        if known.told && now - known.seen >= DAY {
+        if known.told && now.saturating_sub(known.seen) >= DAY {
             self.run("UPDATE told SET seen = ? WHERE seq = ?", params![now, known.seq])?;
         }
         Ok(())

@@ -18,6 +18,7 @@ use crate::delivery;
 use crate::outbox::Millis;
 
 use crate::record::Chat;
+use crate::verdict::LONGEST_FLOOD;
 
 /// So many messages in so much time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -156,8 +157,10 @@ impl Pacing {
                 self.count(&entry.chat, entry.instant());
             }
             Event::Flood(until) => {
-                let left = u64::try_from(until - delivery::now()).unwrap_or(0);
-                self.freeze(&entry.chat, Instant::now() + Duration::from_millis(left));
+                // A line of the file can hold any number.
+                let left = u64::try_from(until.saturating_sub(delivery::now())).unwrap_or(0);
+                let left = Duration::from_millis(left).min(LONGEST_FLOOD + AFTER_FLOOD);
+                self.freeze(&entry.chat, Instant::now() + left);
             }
         }
     }
@@ -254,9 +257,10 @@ impl Pacing {
 
     /// Telegram asked for silence in this chat; when it does so in several, for the whole bot. Returns whether that is so.
     pub fn flood(&mut self, chat: &Chat, silence: Duration, now: Instant) -> bool {
-        let until = now + silence + AFTER_FLOOD;
+        let silence = silence.min(LONGEST_FLOOD) + AFTER_FLOOD;
+        let until = now + silence;
         self.freeze(chat, until);
-        let millis = Millis::try_from((silence + AFTER_FLOOD).as_millis()).unwrap_or(Millis::MAX / 2);
+        let millis = Millis::try_from(silence.as_millis()).unwrap_or(0);
         let key = self.key(chat).clone();
         self.tell(&Event::Flood(delivery::now() + millis), &key);
         self.floods.retain(|(at, other)| now.duration_since(*at) < FLOOD_MEMORY && other != chat);

@@ -62,7 +62,7 @@ impl Entry {
     /// The moment, by this program's clock; a clock that was put right must not make it longer than a minute ago or
     /// later than now.
     pub fn instant(&self) -> Instant {
-        let ago = u64::try_from(now() - self.at).unwrap_or(0).min(60_000);
+        let ago = u64::try_from(now().saturating_sub(self.at)).unwrap_or(0).min(60_000);
         let instant = Instant::now();
         instant.checked_sub(Duration::from_millis(ago)).unwrap_or(instant)
     }

@@ -1,5 +1,7 @@
 //! Telegram's limits, kept by one program and by several.
 
+use std::io::Write;
+
 use super::*;
 
 const A: Chat = Chat::Id(1);
@@ -147,6 +149,30 @@ fn two_programs_keep_one_pace() {
     third.listen(now + ms(11_000));
     assert!(third.theirs.is_empty());
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn numbers_that_no_clock_can_count_are_a_day_at_most() {
+    let day = Duration::from_secs(86_400 + 60);
+    let path = std::env::temp_dir().join(format!("prometheus-telegram-long-pace-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    for silence in [Duration::MAX, Duration::from_secs(9_300_000_000_000_000_000)] {
+        let (mut pacing, now) = (Pacing::new(Limits::default()), Instant::now());
+        pacing.flood(&A, silence, now);
+        assert!(pacing.flood(&GROUP, silence, now) || pacing.chat_ready(&GROUP, now).unwrap() <= now + day);
+        assert!(pacing.chat_ready(&A, now).unwrap() <= now + day, "{silence:?}");
+        assert!(pacing.overall_ready(now).unwrap() <= now + day, "{silence:?}");
+    }
+    for number in [i64::MAX, i64::MIN, -1] {
+        let mut pacing = Pacing::new(Limits::default());
+        pacing.shared = Some(Shared::open(&path).unwrap());
+        let lines = format!("{number} other flood={number} 1\n{number} other end 2\n{number} other begin 3\n");
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(lines.as_bytes()).unwrap();
+        let now = Instant::now();
+        pacing.listen(now);
+        assert!(pacing.chat_ready(&A, now).unwrap() <= now + day, "{number}");
+    }
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]

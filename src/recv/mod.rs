@@ -18,13 +18,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::ack;
-use crate::alert::Webhook;
+use crate::alert::{Malformed, Webhook};
 use crate::http::{self, Broken, Connection, Head, Limits, Response};
 use crate::line::{self, Digest};
 use book::{Book, Open, Reply};
 use metrics::Metrics;
 pub use request::Credentials;
-use request::{Kind, bad, busy, too_large};
+use request::{Kind, busy, too_large};
 
 /// Lines that wait for a reader of stdout, in bytes; above this, requests are refused for now.
 const QUEUE: usize = 64 << 20;
@@ -38,8 +38,10 @@ const MOST: usize = 1000;
 /// A header is some hundred bytes.
 const HEAD: usize = 32 << 10;
 
-/// Alertmanager keeps idle connections for five minutes.
+/// Alertmanager keeps idle connections for five minutes. Whoever has not brought a webhook yet is given less: there are
+/// only so many connections.
 const IDLE: Duration = Duration::from_secs(600);
+const IDLE_OF_STRANGERS: Duration = Duration::from_secs(5);
 
 /// Between the last line and the end of the tool.
 const FAREWELL: Duration = Duration::from_millis(100);
@@ -74,7 +76,7 @@ impl Receiver {
     /// Starts to serve on a listening socket.
     pub fn start(listener: TcpListener, options: Options) -> (Arc<Self>, Accepted) {
         let (queue, accepted) = channel();
-        let limits = Limits { head: HEAD, body: options.max_body, patience: options.patience, idle: IDLE };
+        let limits = Limits { head: HEAD, body: options.max_body, patience: options.patience, idle: IDLE_OF_STRANGERS };
         let receiver = Arc::new(Receiver {
             options,
             book: Mutex::default(),
@@ -171,6 +173,9 @@ impl Receiver {
 
     /// Reads and checks a body, and queues its line.
     fn webhook(&self, connection: &mut Connection, head: &Head, reply: &Reply, since: Instant) -> bool {
+        if self.options.credentials.are_asked() {
+            connection.admit();
+        }
         let body = match connection.read_body(head, usize::MAX) {
             Ok(body) => body,
             Err(Broken::Closed) => return false,
@@ -184,20 +189,23 @@ impl Receiver {
                 return false;
             }
         };
-        let webhook = match Webhook::parse(&body) {
-            Ok(webhook) => webhook,
+        let alerts = match Webhook::check(&body) {
+            Ok(alerts) => alerts,
             Err(err) => {
-                self.answer(reply, &bad(&err.to_string()));
+                let status = if err == Malformed::TooMany { 413 } else { 400 };
+                self.answer(reply, &Response::text(status, &err.to_string()));
                 return true;
             }
         };
+        connection.admit();
+        connection.keep_for(IDLE);
         let line = line::from_body(body);
         let (digest, bytes) = (Digest::of(&line), line.len() + 1);
         if self.queued.load(Ordering::Relaxed) + bytes > QUEUE {
             self.answer(reply, &busy("too many lines wait for their reader"));
             return true;
         }
-        let open = Open { reply: reply.clone(), since, alerts: webhook.alerts.len(), bytes };
+        let open = Open { reply: reply.clone(), since, alerts, bytes };
         // Bound first: in the condition the lock would be held while the answer is written.
         let entered = self.locked().enter(digest, open);
         if entered.is_err() {

@@ -19,8 +19,13 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    /// Whether a webhook must present any.
+    pub fn are_asked(&self) -> bool {
+        self.bearer.is_some() || self.basic.is_some()
+    }
+
     fn admit(&self, presented: Option<&str>) -> bool {
-        if self.bearer.is_none() && self.basic.is_none() {
+        if !self.are_asked() {
             return true;
         }
         let Some((scheme, value)) = presented.and_then(|header| header.split_once(' ')) else { return false };
@@ -71,6 +76,9 @@ pub fn kind(head: &Head, credentials: &Credentials, max_body: usize) -> Kind {
     if head.method != "POST" {
         return Kind::Refused(method("POST"));
     }
+    if head.is_foreign("") {
+        return Kind::Refused(Response::text(403, "webhooks of web pages are not taken"));
+    }
     if !credentials.admit(Some(head.header("authorization")).filter(|value| !value.is_empty())) {
         let refused = Response::text(401, "missing or wrong credentials");
         return Kind::Refused(refused.header("WWW-Authenticate", "Bearer realm=\"am-recv\""));
@@ -96,7 +104,7 @@ fn is_json(content_type: &str) -> bool {
 }
 
 /// 400: sending the same again cannot help.
-pub fn bad(reason: &str) -> Response {
+fn bad(reason: &str) -> Response {
     Response::text(400, reason)
 }
 
@@ -142,6 +150,13 @@ mod tests {
             ("GET", "/-/ready", vec![], 200),
             ("POST", "/", vec![("Content-Type", "application/x-www-form-urlencoded")], 415),
             ("POST", "/", vec![("Content-Type", "text/plain")], 415),
+            ("POST", "/", vec![("Origin", "https://evil.example")], 403),
+            ("POST", "/", vec![("Origin", "null")], 403),
+            ("POST", "/", vec![("Sec-Fetch-Site", "cross-site")], 403),
+            ("POST", "/", vec![("Sec-Fetch-Site", "same-site"), ("Content-Type", "application/json")], 403),
+            ("POST", "/", vec![("Sec-Fetch-Site", "none")], 200),
+            ("POST", "/", vec![("Sec-Fetch-Site", "same-origin")], 200),
+            ("GET", "/metrics", vec![("Sec-Fetch-Site", "cross-site")], 200),
             ("POST", "/", vec![("Content-Length", "10")], 200),
             ("POST", "/", vec![("Content-Length", "11")], 413),
             ("POST", "/", vec![("Content-Length", "many")], 400),

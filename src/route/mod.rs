@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::alert::{Alert, Malformed, Status, Webhook};
 use crate::line::Digest;
+use crate::printable::printable;
 use crate::record::{Ack, Format, Record};
 use crate::text::{Words, title};
 use crate::users::{Subscriber, Users};
@@ -27,12 +28,28 @@ pub struct Routed {
 
 /// Makes the records of one line, which does not include its newline.
 pub fn route(line: &[u8], users: &Users, words: &Words, now: Timestamp) -> Result<Routed, Malformed> {
-    Ok(route_webhook(&Webhook::parse(line)?, Digest::of(line), users, words, now))
+    let mut records = Vec::new();
+    let webhook = Webhook::parse(line)?;
+    let mut routed = route_webhook(&webhook, Digest::of(line), users, words, now, |record| records.push(record));
+    routed.records = records;
+    Ok(routed)
 }
 
-/// The same for a line that was read already.
-pub fn route_webhook(webhook: &Webhook, digest: Digest, users: &Users, words: &Words, now: Timestamp) -> Routed {
-    let mut records = Vec::new();
+/// The same for a line that was read already; each record is handed on as it is made, and not kept.
+fn route_webhook(
+    webhook: &Webhook,
+    digest: Digest,
+    users: &Users,
+    words: &Words,
+    now: Timestamp,
+    mut each: impl FnMut(Record),
+) -> Routed {
+    let mut count = 0;
+    let mut number = |mut record: Record| {
+        record.id = format!("{}-{count}", digest.short());
+        count += 1;
+        each(record);
+    };
     let mut warnings = Vec::new();
     let mut unwanted = 0;
     for alert in &webhook.alerts {
@@ -52,16 +69,13 @@ pub fn route_webhook(webhook: &Webhook, digest: Digest, users: &Users, words: &W
             [("alertname", alert.name()), ("severity", alert.severity()), ("status", alert.status.word())]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into();
-        records.extend(takers.iter().map(|taker| addressed(record.clone(), taker)));
+        takers.iter().for_each(|taker| number(addressed(record.clone(), taker)));
     }
     if webhook.truncated_alerts > 0 {
-        records.extend(tell_of_the_cut(webhook, users, words, &digest, now));
+        tell_of_the_cut(webhook, users, words, &digest, now).into_iter().for_each(&mut number);
     }
-    for (n, record) in records.iter_mut().enumerate() {
-        record.id = format!("{}-{n}", digest.short());
-    }
-    let ack = Ack { digest, records: Some(records.len() as u64) };
-    Routed { records, ack, warnings, unwanted }
+    let ack = Ack { digest, records: Some(count) };
+    Routed { records: Vec::new(), ack, warnings, unwanted }
 }
 
 fn takers<'a>(users: &'a Users, alert: &'a Alert, now: Timestamp) -> impl Iterator<Item = &'a Subscriber> {
@@ -111,7 +125,7 @@ fn tell_of_the_cut(webhook: &Webhook, users: &Users, words: &Words, digest: &Dig
 fn explain(webhook: &Webhook, users: &Users, is_watchdog: impl Fn(&Alert) -> bool, now: Timestamp) -> String {
     let mut text = String::new();
     for alert in &webhook.alerts {
-        text.push_str(&format!("{} ({})\n", title(alert), alert.status.word()));
+        text.push_str(&format!("{} ({})\n", printable(&title(alert)), alert.status.word()));
         if is_watchdog(alert) {
             text.push_str("  nobody: its silence is told, to the administrators\n");
             continue;
@@ -120,7 +134,7 @@ fn explain(webhook: &Webhook, users: &Users, is_watchdog: impl Fn(&Alert) -> boo
             let verdict = match (chat.reason(alert), chat.is_silent(now)) {
                 (None, _) => "no:   nothing of it matches".to_owned(),
                 (_, Some(silence)) => format!("no:   {silence}"),
-                (Some(reason), None) => format!("yes:  {reason}"),
+                (Some(reason), None) => format!("yes:  {}", printable(&reason)),
             };
             let place = chat.thread.map_or(chat.chat.to_string(), |thread| format!("{} topic {thread}", chat.chat));
             text.push_str(&format!("  chat {place:<16} {verdict}\n"));

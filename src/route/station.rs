@@ -120,13 +120,16 @@ impl Station {
             is_heard |= is_watchdog;
             !is_watchdog
         });
-        let routed = route_webhook(&webhook, Digest::of(line), &self.users.users, &self.words, now);
+        let mut text = String::new();
+        let write = |record| write_line(&mut text, &record);
+        let routed = route_webhook(&webhook, Digest::of(line), &self.users.users, &self.words, now, write);
         for warning in &routed.warnings {
             log::warn!("{warning}");
         }
-        log::debug!("routed id={} records={}", routed.ack.digest.short(), routed.records.len());
+        let records = routed.ack.records.unwrap_or(0);
+        log::debug!("routed id={} records={records}", routed.ack.digest.short());
         self.metrics.unwanted.inc_by(routed.unwanted);
-        let mut text = self.lines_of(&routed.records);
+        self.metrics.records.inc_by(records);
         if self.ack {
             text.push_str(&routed.ack.to_line());
             text.push('\n');
@@ -174,13 +177,7 @@ impl Station {
 
     fn lines_of(&self, records: &[Record]) -> String {
         let mut text = String::new();
-        for record in records {
-            match serde_json::to_string(record) {
-                Ok(line) => text.extend([line.as_str(), "\n"]),
-                // A record is text and numbers; there is nothing in it that JSON has no form for.
-                Err(err) => log::error!("cannot write a record: {err}"),
-            }
-        }
+        records.iter().for_each(|record| write_line(&mut text, record));
         self.metrics.records.inc_by(records.len() as u64);
         text
     }
@@ -245,6 +242,14 @@ impl Station {
         let contents = json!({"v": 1, "alerts": kept.seen.to_json(), "watchdogs": self.watchdogs.to_json()});
         let (path, gate) = (kept.path.clone(), kept.gate.clone());
         Some(Save { path, contents: format!("{contents}\n"), gate, metrics: self.metrics.clone() })
+    }
+}
+
+fn write_line(text: &mut String, record: &Record) {
+    match serde_json::to_string(record) {
+        Ok(line) => text.extend([line.as_str(), "\n"]),
+        // A record is text and numbers; there is nothing in it that JSON has no form for.
+        Err(err) => log::error!("cannot write a record: {err}"),
     }
 }
 

@@ -105,13 +105,10 @@ fn foreign(request: &Request) -> Option<Response> {
     let host = request.head.header("host");
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let known = name.is_empty() || name == "127.0.0.1" || name == "localhost";
-    let origin = request.head.header("origin");
-    let own = origin.is_empty() || origin == format!("http://{host}");
-    let site = request.head.header("sec-fetch-site");
-    let same = matches!(site, "" | "same-origin" | "none")
-        || (site == "cross-site" && request.head.path() == "/")
-        || (site == "same-site" && request.head.path() == "/");
-    (!known || !own || !same).then(|| Response::json(403, &json!({"error": "only for pages of the sandbox itself"})))
+    // A link to the page itself may be anywhere.
+    let is_link = request.head.path() == "/" && request.head.header("origin").is_empty();
+    let foreign = !is_link && request.head.is_foreign(&format!("http://{host}"));
+    (!known || foreign).then(|| Response::json(403, &json!({"error": "only for pages of the sandbox itself"})))
 }
 
 fn query(request: &Request) -> Params {

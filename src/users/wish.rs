@@ -33,6 +33,15 @@ impl Wish {
         Matchers::parse(text).map(|matchers| Wish(Kind::Labels(matchers, text.to_owned())))
     }
 
+    /// About how much memory it takes compiled; see [`pattern::weight`].
+    pub fn weight(&self) -> usize {
+        match &self.0 {
+            Kind::Everything => 0,
+            Kind::Name(regex) => pattern::weight(regex.as_str()),
+            Kind::Labels(matchers, _) => matchers.weight(),
+        }
+    }
+
     /// Whether an alert with these labels is like that.
     pub fn holds(&self, labels: &Labels) -> bool {
         match &self.0 {

@@ -97,6 +97,10 @@ fn a_successor_goes_on_where_its_predecessor_was() {
     for odd in [json!(7), json!({"at": 1, "watches": {"Watchdog": {"last": "x", "silent_ms": -1, "back": []}}})] {
         assert_eq!(watch(&mut start(&odd, 0), 0..9 * MINUTE), [], "{odd}");
     }
+    let old = "-009999-01-02T01:59:59Z";
+    let back = json!({"since": old, "after_ms": u64::MAX, "at": old});
+    let odd = json!({"at": old, "watches": {"Watchdog": {"last": old, "silent_ms": u64::MAX, "back": back}}});
+    assert_eq!(keys(&watch(&mut start(&odd, 0), 0..1)).len(), 1, "told, and soon");
 }
 
 #[test]

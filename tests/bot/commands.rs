@@ -184,3 +184,19 @@ fn after_a_wish_it_is_said_what_it_fits() {
     world.person(9, "Eve", "en");
     world.ignored(json!({"chat": 9, "text": "/regexp mem"}));
 }
+
+#[test]
+fn nobody_asks_for_more_than_their_share_of_work() {
+    let mut world = world("share");
+    world.person(2, "Ann", "en");
+    world.person(3, "Боря", "ru");
+    world.start();
+    let heavy = |n: u32| format!(r#"instance=~"(?:[ -~]?){{7000}}{n}!", z0="q""#);
+    assert!(world.asked(2, &format!("/subscribe {}", heavy(0))).contains("too much to search for"));
+    assert!(world.asked(3, "/regexp (?:0?){9000}").contains("слишком много работы"));
+    let users = world.users();
+    assert_eq!((users["2"].clone(), users["3"].clone()), (json!(""), json!({})), "nothing was changed");
+    has(&world.asked(2, "/subscribe team=~\"db|web\""), &["✅ You get alerts with"]);
+    has(&world.asked(3, "/regexp mem|cpu"), &["✅"]);
+    assert_eq!(world.violations(), []);
+}

@@ -65,6 +65,8 @@ fn table() -> Vec<Row> {
         aside(json!({"error": {"code": 400, "description": "Bad Request: something new"}})),
         doubted(json!({"error": {"code": 500, "description": "Internal Server Error"}})),
         once(json!({"error": {"code": 429, "description": "Too Many Requests: retry after 1"}})),
+        kept(json!({"error": {"code": 429, "description": format!("retry after {}", u64::MAX)}}), 75),
+        kept(json!({"error": {"code": 429, "description": "retry after 9300000000000000000"}}), 75),
         once(json!({"flood": {"retry_after": 2}})),
         once(json!({"flood": {"retry_after": 1, "scope": "all"}})),
         once(preset("cant_parse")),

@@ -144,9 +144,7 @@ fn links_from_the_browser() {
     let base = &standin.url;
     let last = |link: &str, more: &[&str]| {
         let url = format!("{base}{link}");
-        // Without GRAFANA_URL the link says where Grafana is.
-        let call = Shot::at(&standin).without("GRAFANA_URL").args(["--url", &url]).args(more.iter().copied());
-        let done = call.run();
+        let done = Shot::at(&standin).args(["--url", &url]).args(more.iter().copied()).run();
         done.picture();
         standin.pictures().pop().unwrap()
     };
@@ -200,6 +198,22 @@ fn the_token_goes_to_the_configured_server_only() {
         done.err
     );
     assert_eq!((ours.pictures().len(), theirs.seen().len()), (1, 0), "a pasted link must not get the token");
+    // Without GRAFANA_URL the link says where Grafana is, and gets nothing that is secret.
+    let directory = directory("link");
+    std::fs::write(directory.join("token"), "glsa_standin_token").unwrap();
+    let file = directory.join("token");
+    let call = |more: &[&str]| Shot::bare().args(["--url", &link]).args(more.iter().copied());
+    for call in [
+        Shot::at(&theirs).without("GRAFANA_URL").args(["--url", &link]),
+        call(&[]).env("GRAFANA_USER", "viewer").env("GRAFANA_PASSWORD", "glsa_password"),
+        call(&["--token-file", file.to_str().unwrap()]),
+        call(&["--header", "X-Auth: glsa_x"]),
+    ] {
+        call.run().refused(2, &["may have the login", "set GRAFANA_URL"]);
+    }
+    assert_eq!(theirs.seen().len(), 0, "it was not even asked");
+    call(&[]).run().refused(4, &[]);
+    assert!(theirs.seen().iter().all(|seen| seen.header("Authorization").is_none()));
     // A server that is known to people by that address is the right one.
     let root_url = Some("https://grafana.example.org".to_owned());
     let inside = Standin::start(Setup { root_url, ..Setup::new(Generation::V10, own_dashboards()) });

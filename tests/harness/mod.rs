@@ -150,8 +150,17 @@ impl Process {
 
     /// Resident memory now, in KiB.
     pub fn rss(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that it ever had.
+    pub fn peak(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, what: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("it is alive");
+        let line = status.lines().find(|line| line.starts_with(what)).expect("it is alive");
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }

@@ -41,6 +41,8 @@ fn still_works(pipeline: &Pipeline, sandbox: &Sandbox, name: &str) {
 #[test]
 fn bodies_that_are_no_webhooks() {
     let (_scratch, sandbox, pipeline) = fixture("bodies", &[]);
+    // Of 8 MB: each would have become some hundred bytes of am-recv's memory, and some thousand of alert-route's.
+    let millions = format!(r#"{{"alerts":[{}{{}}]}}"#, "{},".repeat(2_700_000));
     for (body, status, reason) in [
         ("", 400, "not JSON"),
         ("{", 400, "not JSON: EOF while parsing an object at line 1 column 1"),
@@ -51,12 +53,31 @@ fn bodies_that_are_no_webhooks() {
         (&"[".repeat(5000), 400, "recursion limit"),
         (r#"{"alerts":[{"labels":{"alertname":"\ud800"}}]}"#, 400, "not JSON: "),
         (r#"{"alerts":[{"labels":{"alertname":1e999}}]}"#, 400, "number out of range"),
+        (&millions, 413, "more than 50000 alerts in one webhook"),
     ] {
         let (got, text) = answer(&pipeline.url, body).unwrap();
         assert_eq!(got, status, "{body:.60}: {text}");
         assert!(text.contains(reason), "{body:.60}: {text}");
     }
     still_works(&pipeline, &sandbox, "After");
+    let peak = pipeline.recv.peak();
+    assert!(peak < 80 << 10, "am-recv took {peak} KiB");
+}
+
+#[test]
+fn a_page_in_a_browser_cannot_post_alerts() {
+    let (_scratch, sandbox, pipeline) = fixture("pages", &[]);
+    let body = webhook(&["Forged"]);
+    for header in ["Origin: https://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site"] {
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = raw(&pipeline.url, &[request.as_bytes()]);
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{header}: {answer}");
+    }
+    still_works(&pipeline, &sandbox, "After");
+    assert!(!sandbox.texts(1).join("\n").contains("Forged"));
 }
 
 #[test]

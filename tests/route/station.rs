@@ -354,3 +354,28 @@ fn explain_says_whose_the_watchdog_is() {
     assert!(output.stdout.contains("chat -1               yes:  it wants every alert"), "{output:?}");
     assert!(output.stdout.contains("chat -1 topic 7       yes:  it wants every alert"), "{output:?}");
 }
+
+#[test]
+fn labels_do_nothing_to_the_terminal_of_whoever_asks_why() {
+    let scratch = Scratch::new("escapes");
+    let users = scratch.write("users.json", r#"{"-1": {"labels": "a!=\"\u001b[2J\""}}"#);
+    let mut command = command("alert-route");
+    command.arg("-u").arg(users).arg("--explain");
+    let line = r#"{"alerts":[{"labels":{"alertname":"A\u001b[31m\n  chat -2               yes:  forged","a":"b"}}]}"#;
+    let output = run(&mut command, line.as_bytes());
+    assert!(!output.stdout.contains('\u{1b}') && output.stdout.contains(r"A\u001b[31m"), "{output:?}");
+    assert!(output.stdout.lines().all(|line| !line.starts_with("  chat -2")), "{output:?}");
+    assert_eq!(output.stdout.lines().count(), 2, "{output:?}");
+}
+
+#[test]
+fn a_line_of_too_many_alerts_is_skipped_and_the_next_one_is_read() {
+    let scratch = Scratch::new("many-alerts");
+    let users = scratch.write("users.json", r#"{"-1": "*"}"#);
+    let mut command = command("alert-route");
+    command.arg("-u").arg(users);
+    let many = format!(r#"{{"alerts":[{}{{}}]}}"#, "{},".repeat(50_000));
+    let output = run(&mut command, format!("{many}\n{}\n", webhook(&["After"])).as_bytes());
+    assert!(output.stderr.contains("skipped: more than 50000 alerts in one webhook"), "{}", output.stderr);
+    assert!(output.code == Some(0) && output.stdout.lines().filter(|line| line.contains("After")).count() == 1);
+}

@@ -88,6 +88,14 @@ fn every_service_is_locked_up() {
     }
 }
 
+#[test]
+fn no_core_is_left_with_a_token_in_it() {
+    for service in SERVICES {
+        let text = std::fs::read_to_string(Path::new("systemd").join(service)).unwrap();
+        assert!(text.lines().any(|line| line == "LimitCORE=0"), "{service}");
+    }
+}
+
 /// The lines of a unit that lock it up are the same in all of them: a change to one is a change to all.
 #[test]
 fn the_lock_is_the_same_everywhere() {
