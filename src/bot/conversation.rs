@@ -216,6 +216,11 @@ impl Conversation {
                 if !person.is_some_and(|id| self.access.is_admin(&self.guests.roster(), id)) {
                     return Ok(heard.reply(words.say(Word::AdminOnly, &[])));
                 }
+                // Who is let in is nobody's business but the administrators'.
+                if heard.message.chat.kind != Kind::Private {
+                    let command = if name == Name::Users { "/users" } else { "/remove" };
+                    return Ok(heard.reply(words.say(Word::AdminPrivately, &[("command", command)])));
+                }
                 if name == Name::Users { Ok(self.users(heard)) } else { self.remove(heard, argument) }
             }
         }

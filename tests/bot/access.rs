@@ -201,3 +201,24 @@ fn who_is_removed_while_waiting_for_the_file_stays_out() {
         assert_eq!((world.users(), world.said(2).len()), (json!({"1": {"role": "admin"}}), 0), "{text}");
     }
 }
+
+#[test]
+fn who_is_let_in_is_told_to_administrators_alone() {
+    let users =
+        r#"{"1": {"role": "admin", "lang": "ru"}, "2": {"name": "Secret Ann", "match": ["payroll"]}, "-1001": {}}"#;
+    for (lang, words) in [("en", "write to me privately: "), ("ru", "напишите мне лично: ")] {
+        let mut world = World::new(
+            "users-in-a-group",
+            &users.replace("\"-1001\": {}", &format!("\"-1001\": {{\"lang\": \"{lang}\"}}")),
+        );
+        world.group(-1001, "Ops");
+        world.start();
+        for (text, command) in [("/users", "/users"), ("/remove 2", "/remove"), ("/remove", "/remove")] {
+            let answer = text_of(&world.ask_as(json!({"chat": -1001, "from": ADMIN, "text": text})));
+            assert!(answer.ends_with(&format!("{words}{command}")), "{answer}");
+            assert!(!answer.contains("Ann") && !answer.contains("payroll"), "{answer}");
+        }
+        assert!(world.users().get("2").is_some(), "{}", world.users());
+        has(&world.asked(ADMIN, "/users"), &["Secret Ann", "payroll"]);
+    }
+}
