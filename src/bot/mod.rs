@@ -13,6 +13,7 @@ pub mod access;
 pub mod browse;
 pub mod command;
 pub mod conversation;
+mod door;
 pub mod effects;
 pub mod gallery;
 pub mod guests;

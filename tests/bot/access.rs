@@ -222,3 +222,55 @@ fn who_is_let_in_is_told_to_administrators_alone() {
         has(&world.asked(ADMIN, "/users"), &["Secret Ann", "payroll"]);
     }
 }
+
+/// A /start in a group of its own.
+fn start_in(group: i64, from: i64) -> serde_json::Value {
+    json!({"message": {"message_id": 900, "date": 1, "text": "/start",
+        "chat": {"id": group, "type": "supergroup", "title": format!("Group {group}")},
+        "from": {"id": from, "is_bot": false, "first_name": "Eve", "language_code": "en"}}})
+}
+
+#[test]
+fn one_person_does_not_close_the_door_for_others() {
+    let mut world = World::new("one-at-the-door", r#"{"1": {"role": "admin"}}"#);
+    world.person(2, "Ann", "en");
+    world.start();
+    let asked = |of: i64| world.said(ADMIN).iter().filter(|said| text_of(said).contains(&format!("id {of}"))).count();
+    let mut last = 0;
+    for n in 0..60 {
+        last = world.update(start_in(-2000 - n, 66));
+        world.settled(last);
+    }
+    assert_eq!(world.said(ADMIN).len(), 3, "of one person");
+    has(&world.asked(2, "/start"), &["Your request was passed on"]);
+    until("the colleague's request", || (asked(2) == 1).then_some(()));
+
+    // Whoever was turned down five times asks no more, for a month.
+    for n in 0..8 {
+        for request in world.said(ADMIN).iter().filter(|said| said.get("reply_markup").is_some()) {
+            if text_of(request).contains("id -2") {
+                last = world.press(ADMIN, request, "❌ Deny", ADMIN);
+                world.settled(last);
+            }
+        }
+        last = world.update(start_in(-2500 - n, 66));
+        world.settled(last);
+    }
+    assert_eq!(world.count("SELECT count(*) FROM requests WHERE person = 66 AND denied"), 5);
+    assert_eq!(world.count("SELECT count(*) FROM requests WHERE person = 66"), 5);
+    assert_eq!(world.said(ADMIN).len(), 6, "five of one, one of another");
+    world.settled(last);
+}
+
+#[test]
+fn requests_that_a_former_version_took_close_no_door() {
+    let mut world = World::new("former-requests", r#"{"1": {"role": "admin"}}"#);
+    world.person(2, "Ann", "en");
+    world.start();
+    world.end();
+    world.sql("ALTER TABLE requests DROP COLUMN person; PRAGMA user_version = 1");
+    let rows: Vec<String> = (0..50).map(|n| format!("({}, 0, 9999999999999, 'Group', 'en', 0)", -2000 - n)).collect();
+    world.sql(&format!("INSERT INTO requests VALUES {}", rows.join(", ")));
+    world.start();
+    has(&world.asked(2, "/start"), &["Your request was passed on"]);
+}
