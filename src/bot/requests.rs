@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::access::Mode;
 use super::conversation::{Conversation, Heard};
+use super::door::Claim;
 use super::effects::{Change, Effects, Outgoing, Reply, Request};
 use super::menu;
 use super::update::{Kind, Membership, Message, Person, Press, Room};
@@ -159,9 +160,11 @@ impl Conversation {
             effects.answer(admin, &press.query, words.get(Word::AccessNotYours));
             return Ok(effects);
         }
-        let is_first = self.store.decides(chat, &press.query).map_err(|err| err.to_string())?;
+        let claim = Claim::of(&self.store, chat, &press.query)?;
         let request = self.store.request(chat).map_err(|err| err.to_string())?;
-        let Some(request) = request.filter(|request| is_first && !request.denied) else {
+        // An approval that broke off may have let it in already: then it can only be completed.
+        let is_open = |request: &Request| !request.denied && (approved || !self.guests.roster().contains(chat));
+        let Some((request, claim)) = request.filter(is_open).zip(claim) else {
             effects.answer(admin, &press.query, words.get(Word::AccessGone));
             return Ok(effects);
         };
@@ -174,10 +177,6 @@ impl Conversation {
                 }
                 may
             });
-            if done != Ok(true) {
-                // The next press decides.
-                self.store.surely(|store| store.undecided(chat));
-            }
             if !done? {
                 effects.answer(admin, &press.query, words.get(Word::AccessNotYours));
                 return Ok(effects);
@@ -213,6 +212,7 @@ impl Conversation {
             };
             self.say_with_dashboards(&mut effects, Reply::new(request.room, text), request.room, theirs);
         }
+        claim.keep();
         Ok(effects)
     }
 

@@ -274,3 +274,40 @@ fn requests_that_a_former_version_took_close_no_door() {
     world.start();
     has(&world.asked(2, "/start"), &["Your request was passed on"]);
 }
+
+#[test]
+fn a_decision_that_broke_off_is_made_by_the_next_press() {
+    let mut world = World::new("broken-off", r#"{"1": {"role": "admin"}, "5": {"role": "admin"}}"#);
+    world.person(2, "Ann", "en");
+    world.person(3, "Eve", "en");
+    world.person(5, "Ben", "en");
+    world.start();
+    let request = |chat: i64| {
+        until("the request", || {
+            world.said(ADMIN).into_iter().find(|said| text_of(said).contains(&format!("id {chat}")))
+        })
+    };
+    for chat in [2, 3] {
+        world.ask(chat, "/start");
+        world.quiet();
+    }
+    let requests = [request(2), request(3)];
+    world.sql("ALTER TABLE asked RENAME TO away");
+    for (request, button) in requests.iter().zip(["✅ Approve", "❌ Deny"]) {
+        let broken = world.press(ADMIN, request, button, ADMIN);
+        world.settled(broken);
+    }
+    world.sql("ALTER TABLE away RENAME TO asked");
+    // Who is in already is not turned down any more.
+    let number = |request: &serde_json::Value| request["message_id"].as_i64().unwrap();
+    let denied = world.forge(5, number(&requests[0]) + 100, "d:2", 5);
+    world.settled(denied);
+    assert_eq!(world.count("SELECT count(*) FROM requests WHERE chat = 2 AND NOT denied"), 1);
+    for (chat, button) in [(2, "✅ Approve"), (3, "❌ Deny")] {
+        let again = world.press(ADMIN, &request(chat), button, ADMIN);
+        world.settled(again);
+    }
+    has(&text_of(&request(2)), &["was let in by Ada"]);
+    has(&text_of(world.said(2).last().unwrap()), &["You were let in."]);
+    assert_eq!(world.count("SELECT count(*) FROM requests WHERE chat = 3 AND denied"), 1);
+}
