@@ -255,22 +255,12 @@ pub fn run(
     usage: &'static str,
     tool: impl FnOnce(&mut Args) -> anyhow::Result<ExitCode>,
 ) -> ExitCode {
-    // Where a thread has broken off, the rest would wait for it: whoever watches over us starts us anew.
-    let print = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        print(panic);
-        std::process::abort();
-    }));
+    crate::bug::end_the_process();
     let mut args = Args::new(name, usage, std::env::args_os().skip(1));
     match tool(&mut args) {
         Ok(code) => code,
         Err(err) => finish(name, usage, &err),
     }
-}
-
-/// From now on a panic ends only what it happens in; for a tool that catches it there.
-pub fn outlive_panics() {
-    std::panic::set_hook(Box::new(|panic| log::error!("a bug, please report it: {panic}")));
 }
 
 fn finish(name: &str, usage: &'static str, err: &anyhow::Error) -> ExitCode {

@@ -12,6 +12,7 @@
 pub mod ack;
 pub mod alert;
 pub mod bot;
+pub mod bug;
 pub mod check;
 pub mod cli;
 pub mod config;

@@ -61,6 +61,15 @@ impl Set {
 /// Alerts are told also where nobody can scrape, so a port that is taken is an error in the log and no more; an address
 /// that is none is an error of the caller's.
 pub fn listen(address: &str, scrape: impl Fn() -> Response + Send + Sync + 'static) -> Result<(), String> {
+    listen_while(address, scrape, || true)
+}
+
+/// The same for a tool that can lose its health; then `/-/healthy` answers 503.
+pub fn listen_while(
+    address: &str,
+    scrape: impl Fn() -> Response + Send + Sync + 'static,
+    is_healthy: impl Fn() -> bool + Send + Sync + 'static,
+) -> Result<(), String> {
     let listener = match fd::passed_listener("metrics") {
         Some(listener) => Ok(listener),
         None => {
@@ -81,7 +90,8 @@ pub fn listen(address: &str, scrape: impl Fn() -> Response + Send + Sync + 'stat
         http::serve(&listener, LIMITS, MOST, move |connection, head| {
             let response = match head.path() {
                 "/metrics" => scrape(),
-                "/-/healthy" => Response::text(200, "healthy"),
+                "/-/healthy" if is_healthy() => Response::text(200, "healthy"),
+                "/-/healthy" => Response::text(503, "not healthy, see the log"),
                 _ => Response::text(404, "see /metrics"),
             };
             connection.write(&response.bytes()).is_ok() && head.header("content-length").is_empty()

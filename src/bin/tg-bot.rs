@@ -96,9 +96,10 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     })?;
     let conversation = bot::prepare(&config, &options, &api, counters.clone())?;
     if let Some(address) = scraped_on {
-        metrics::listen(&address, move || counters.response()).map_err(Failure::misuse)?;
+        let working = counters.clone();
+        metrics::listen_while(&address, move || counters.response(), move || working.is_healthy())
+            .map_err(Failure::misuse)?;
     }
-    cli::outlive_panics();
     let stop = Arc::new(Stop::default());
     stop_when_asked(stop.clone())?;
     notify::ready("asking Telegram for its name");

@@ -72,9 +72,12 @@ impl Heard<'_> {
 }
 
 impl Conversation {
-    /// Where an update waits for its turn: what may have to wait for Grafana does so apart from what need not.
+    /// Where an update waits for its turn: what may have to wait for Grafana does so apart from what need not. Nothing of
+    /// a stranger's does.
     pub fn lane(&self, update: &Update) -> Option<Lane> {
+        let room = update.room()?;
         let slow = self.gallery.is_some()
+            && self.access.lets_in(&self.guests.roster(), room.chat)
             && match &update.event {
                 Event::Message(message) => matches!(
                     command::read(&message.text, &self.me.username),
@@ -83,7 +86,7 @@ impl Conversation {
                 Event::Press(_) => true,
                 _ => false,
             };
-        Some(Lane { slow, room: update.room()? })
+        Some(Lane { slow, room })
     }
 
     /// Everything that an update leads to.
@@ -213,6 +216,11 @@ impl Conversation {
                 if !person.is_some_and(|id| self.access.is_admin(&self.guests.roster(), id)) {
                     return Ok(heard.reply(words.say(Word::AdminOnly, &[])));
                 }
+                // Who is let in is nobody's business but the administrators'.
+                if heard.message.chat.kind != Kind::Private {
+                    let command = if name == Name::Users { "/users" } else { "/remove" };
+                    return Ok(heard.reply(words.say(Word::AdminPrivately, &[("command", command)])));
+                }
                 if name == Name::Users { Ok(self.users(heard)) } else { self.remove(heard, argument) }
             }
         }
@@ -253,5 +261,52 @@ impl Conversation {
 
     pub(super) fn next_picture(&self) -> i64 {
         self.pictures.fetch_add(1, Ordering::SeqCst) + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::{Options, prepare};
+    use super::*;
+    use crate::config::Config;
+    use crate::pacing::Limits;
+    use crate::secret::Secret;
+    use crate::telegram::Api;
+
+    #[test]
+    fn nothing_of_a_stranger_waits_for_grafana() {
+        let scratch = std::env::temp_dir().join(format!("prometheus-telegram-lanes-{}", std::process::id()));
+        std::fs::create_dir_all(&scratch).unwrap();
+        std::fs::write(scratch.join("users.json"), r#"{"2": {}}"#).unwrap();
+        let config = Config {
+            bot_token: Secret::new("1:a").ok(),
+            grafana_url: Some("http://127.0.0.1:9".to_owned()),
+            ..Config::default()
+        };
+        let options = Options {
+            users: scratch.join("users.json"),
+            state: scratch.join("bot.db"),
+            seen: None,
+            limits: Limits::default(),
+            delete_webhook: false,
+        };
+        let api = Api::new(&config, 1).unwrap();
+        let bot = prepare(&config, &options, &api, Arc::default()).unwrap();
+        let slow = |from: i64, topic: i64, what: &str| {
+            let message = json!({"message_id": 5, "text": what, "chat": {"id": from, "type": "private"}, "from": {"id": from},
+                "message_thread_id": topic, "is_topic_message": true});
+            let press = json!({"id": "1", "from": {"id": from}, "data": "p:1:u", "message": message});
+            let update = json!({"update_id": 1, "message": message});
+            let press = json!({"update_id": 1, "callback_query": press});
+            [update, press].map(|update| bot.lane(&Update::read(&update).unwrap()).unwrap().slow)
+        };
+        for what in ["/start", "/dashboards", "hello"] {
+            assert_eq!((slow(2, 7, what), slow(3, 7, what)), ([true; 2], [false; 2]), "{what}");
+        }
+        assert_eq!(slow(2, 7, "/list"), [false, true]);
+        drop(bot);
+        std::fs::remove_dir_all(&scratch).unwrap();
     }
 }

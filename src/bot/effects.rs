@@ -83,6 +83,8 @@ pub struct Request {
     pub room: Room,
     /// A name for people.
     pub title: String,
+    /// Who asks; unknown for a channel and an anonymous administrator.
+    pub person: Option<i64>,
     /// The language of those who asked.
     pub language: String,
     /// It was turned down.

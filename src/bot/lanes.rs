@@ -14,9 +14,10 @@ const MOST_IN_LANE: usize = 30;
 /// Updates that may wait in all; then nothing more is asked for until some are handled.
 const MOST: usize = 5_000;
 
-/// Threads for what is answered at once, and for what may wait for Grafana. The latter mostly sleep.
+/// Threads for what is answered at once, and for what may wait for Grafana. The latter mostly sleep; the unit's limit of
+/// tasks leaves room for them, and for the look-up of a name that each of their calls may take a thread for.
 const QUICK: usize = 4;
-const SLOW: usize = 128;
+const SLOW: usize = 32;
 
 /// Updates that are handled one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,7 +88,11 @@ impl Lanes {
             Some(waiting) => waiting.push_back(update),
             None => {
                 state.lanes.insert(lane, VecDeque::from([update]));
+                state.waiting += 1;
+                // Without the state, which those who work need: this may wait for one of them.
+                drop(state);
                 self.next(lane);
+                return None;
             }
         }
         state.waiting += 1;

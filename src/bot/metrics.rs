@@ -1,5 +1,7 @@
 //! What tg-bot counts, named by Prometheus's conventions.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::metrics::counter::Counter;
@@ -29,6 +31,17 @@ pub struct Metrics {
     calls: Family<Labels, Counter>,
     pictures: Family<Labels, Counter>,
     drawing: Histogram,
+    /// A thread is gone without which nothing goes on.
+    is_broken: AtomicBool,
+}
+
+/// Held by a thread without which nothing goes on; its end is the end of good health.
+pub struct Needed(Arc<Metrics>);
+
+impl Drop for Needed {
+    fn drop(&mut self) {
+        self.0.is_broken.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Default for Metrics {
@@ -50,12 +63,23 @@ impl Default for Metrics {
                 "Time that Grafana took for a picture",
                 Histogram::new(buckets),
             ),
+            is_broken: AtomicBool::new(false),
             set,
         }
     }
 }
 
 impl Metrics {
+    /// For a thread without which nothing goes on.
+    pub fn needed(self: &Arc<Self>) -> Needed {
+        Needed(self.clone())
+    }
+
+    /// Whether all those threads are there that have begun.
+    pub fn is_healthy(&self) -> bool {
+        !self.is_broken.load(Ordering::SeqCst)
+    }
+
     /// Telegram answered a poll.
     pub fn polled(&self) {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -101,5 +125,21 @@ impl Metrics {
     /// The answer to a scrape.
     pub fn response(&self) -> Response {
         self.set.response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_is_gone_is_no_good_health() {
+        let metrics = Arc::new(Metrics::default());
+        let (first, second) = (metrics.needed(), metrics.needed());
+        assert!(metrics.is_healthy());
+        drop(first);
+        assert!(!metrics.is_healthy());
+        drop(second);
+        assert!(!metrics.is_healthy());
     }
 }

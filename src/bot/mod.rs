@@ -14,6 +14,7 @@ pub mod browse;
 mod budget;
 pub mod command;
 pub mod conversation;
+mod door;
 pub mod effects;
 pub mod gallery;
 pub mod guests;
@@ -31,7 +32,6 @@ pub mod typing;
 pub mod update;
 pub mod words;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicI64;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -48,11 +48,12 @@ use self::effects::{Effects, Outgoing};
 use self::gallery::Gallery;
 use self::guests::Guests;
 use self::lanes::Lanes;
-use self::metrics::Metrics;
+use self::metrics::{Metrics, Needed};
 use self::outgoing::{Drawn, House, Queue};
 use self::poll::Stop;
 use self::store::{Queued, Store};
 use self::update::Update;
+use crate::bug::contained;
 use crate::config::Config;
 use crate::grafana::{Grafana, Recent, Settings};
 use crate::pacing::{Limits, Pacing};
@@ -144,7 +145,7 @@ pub fn run(mut conversation: Conversation, options: &Options, api: &Api, stop: &
     let (events, received) = channel();
     let mut pacing = Pacing::new(options.limits);
     pacing.share_beside(&options.state);
-    let queue = Queue::new(api.clone(), store.clone(), conversation.clone(), metrics, pacing, events.clone())
+    let queue = Queue::new(api.clone(), store.clone(), conversation.clone(), metrics.clone(), pacing, events.clone())
         .context("cannot read what waits to be said")?;
     let handled = Handled { conversation: conversation.clone(), events: Mutex::new(events.clone()) };
     let lanes = Lanes::new(move |update| handled.handle(&update));
@@ -153,7 +154,7 @@ pub fn run(mut conversation: Conversation, options: &Options, api: &Api, stop: &
     }
     show_commands(&conversation, &events)?;
     let (ended, ends) = channel();
-    speak(queue, received, ended.clone());
+    speak(queue, received, metrics.needed(), ended.clone());
     listen(conversation, api.clone(), stop.clone(), lanes.clone(), events.clone(), ended.clone());
     wait_for_stop(store, stop.clone(), ended);
     let mut spoken = None;
@@ -192,8 +193,9 @@ enum Ended {
     Speaking(End),
 }
 
-fn speak(queue: Queue<Conversation>, events: Receiver<outgoing::Event>, ended: Sender<Ended>) {
+fn speak(queue: Queue<Conversation>, events: Receiver<outgoing::Event>, needed: Needed, ended: Sender<Ended>) {
     thread::spawn(move || {
+        let _needed = needed;
         let refused = queue.run(&events);
         let _ = ended.send(Ended::Speaking(refused.map_or(End::Asked, End::Refused)));
     });
@@ -207,7 +209,9 @@ fn listen(
     events: Sender<outgoing::Event>,
     ended: Sender<Ended>,
 ) {
+    let needed = conversation.metrics.needed();
     thread::spawn(move || {
+        let _needed = needed;
         let end = poll::run(&api, &conversation.store, &stop, &conversation.metrics, |updates| {
             for update in updates {
                 take(&conversation, &lanes, &events, update);
@@ -264,7 +268,7 @@ impl Handled {
     fn handle(&self, update: &Update) {
         let conversation = &self.conversation;
         // A bug that one update finds must not keep the bot from all others, nor come again with each restart.
-        let effects = catch_unwind(AssertUnwindSafe(|| conversation.handle(update))).unwrap_or_else(|_| {
+        let effects = contained(|| conversation.handle(update)).unwrap_or_else(|| {
             log::error!("update {} could not be handled; please report it", update.id);
             conversation.apology(update)
         });
@@ -276,8 +280,7 @@ impl Handled {
 
 impl House for Conversation {
     fn draw(&self, call: &Outgoing) -> Result<Drawn, String> {
-        catch_unwind(AssertUnwindSafe(|| Conversation::draw(self, call)))
-            .unwrap_or_else(|_| Err(self.refused_picture(call, "?")))
+        contained(|| Conversation::draw(self, call)).unwrap_or_else(|| Err(self.refused_picture(call, "?")))
     }
 
     fn refused(&self, call: &Outgoing, why: &str) -> String {

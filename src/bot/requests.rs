@@ -1,25 +1,18 @@
 //! Strangers and administrators: pairing, requests and what is decided about them, /users and /remove; and chats that
 //! block the bot, come back, or move.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::access::Mode;
 use super::conversation::{Conversation, Heard};
+use super::door::Claim;
 use super::effects::{Change, Effects, Outgoing, Reply, Request};
 use super::menu;
 use super::update::{Kind, Membership, Message, Person, Press, Room};
 use super::words::{Word, Words};
 use crate::record::Chat;
 use crate::users::Roster;
-
-/// Requests that wait for a decision at a time: more are nobody's wish but an attack.
-const MOST_REQUESTS: usize = 50;
-
-/// Whether it was told that there are so many.
-static DOOR_CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Entries that /users shows; more are cut, and said to be.
 const MOST_SHOWN: usize = 200;
@@ -46,18 +39,8 @@ impl Conversation {
             return Ok(heard.reply(heard.words.say(Word::AccessNoAdmin, &[])));
         }
         let known = self.store.request(message.chat.id).map_err(|err| err.to_string())?;
-        let open = self.store.open_requests().map_err(|err| err.to_string())?;
-        if known.is_some() {
-            // Asking again changes nothing, and whoever was turned down hears nothing more.
-            return Ok(Effects::default());
-        }
-        let is_full = open >= MOST_REQUESTS;
-        // Once each time it fills up: strangers must not fill the log either.
-        if is_full && !DOOR_CLOSED.swap(is_full, Ordering::Relaxed) {
-            log::warn!("{open} requests wait for a decision: chat {} and others cannot ask now", message.chat.id);
-        }
-        DOOR_CLOSED.store(is_full, Ordering::Relaxed);
-        if is_full {
+        // Asking again changes nothing, and whoever was turned down hears nothing more.
+        if known.is_some() || !self.may_ask(person.map(|person| person.id), message.chat.id)? {
             return Ok(Effects::default());
         }
         self.put_to_admins(heard, admins.into_iter())
@@ -69,6 +52,7 @@ impl Conversation {
         let request = Request {
             room: message.room(),
             title: message.chat.title.clone(),
+            person: message.from.as_ref().map(|from| from.id),
             language: heard.words.code().to_owned(),
             denied: false,
         };
@@ -176,9 +160,11 @@ impl Conversation {
             effects.answer(admin, &press.query, words.get(Word::AccessNotYours));
             return Ok(effects);
         }
-        let is_first = self.store.decides(chat, &press.query).map_err(|err| err.to_string())?;
+        let claim = Claim::of(&self.store, chat, &press.query)?;
         let request = self.store.request(chat).map_err(|err| err.to_string())?;
-        let Some(request) = request.filter(|request| is_first && !request.denied) else {
+        // An approval that broke off may have let it in already: then it can only be completed.
+        let is_open = |request: &Request| !request.denied && (approved || !self.guests.roster().contains(chat));
+        let Some((request, claim)) = request.filter(is_open).zip(claim) else {
             effects.answer(admin, &press.query, words.get(Word::AccessGone));
             return Ok(effects);
         };
@@ -191,10 +177,6 @@ impl Conversation {
                 }
                 may
             });
-            if done != Ok(true) {
-                // The next press decides.
-                self.store.surely(|store| store.undecided(chat));
-            }
             if !done? {
                 effects.answer(admin, &press.query, words.get(Word::AccessNotYours));
                 return Ok(effects);
@@ -230,6 +212,7 @@ impl Conversation {
             };
             self.say_with_dashboards(&mut effects, Reply::new(request.room, text), request.room, theirs);
         }
+        claim.keep();
         Ok(effects)
     }
 

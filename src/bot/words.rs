@@ -97,6 +97,7 @@ words! {
     AccessPaired = "access.paired",
     AccessGroupIn = "access.group_in",
     AdminOnly = "admin.only",
+    AdminPrivately = "admin.privately",
     UsersTitle = "users.title",
     UsersLine = "users.line",
     UsersAdmin = "users.admin",

@@ -201,3 +201,113 @@ fn who_is_removed_while_waiting_for_the_file_stays_out() {
         assert_eq!((world.users(), world.said(2).len()), (json!({"1": {"role": "admin"}}), 0), "{text}");
     }
 }
+
+#[test]
+fn who_is_let_in_is_told_to_administrators_alone() {
+    let users =
+        r#"{"1": {"role": "admin", "lang": "ru"}, "2": {"name": "Secret Ann", "match": ["payroll"]}, "-1001": {}}"#;
+    for (lang, words) in [("en", "write to me privately: "), ("ru", "напишите мне лично: ")] {
+        let mut world = World::new(
+            "users-in-a-group",
+            &users.replace("\"-1001\": {}", &format!("\"-1001\": {{\"lang\": \"{lang}\"}}")),
+        );
+        world.group(-1001, "Ops");
+        world.start();
+        for (text, command) in [("/users", "/users"), ("/remove 2", "/remove"), ("/remove", "/remove")] {
+            let answer = text_of(&world.ask_as(json!({"chat": -1001, "from": ADMIN, "text": text})));
+            assert!(answer.ends_with(&format!("{words}{command}")), "{answer}");
+            assert!(!answer.contains("Ann") && !answer.contains("payroll"), "{answer}");
+        }
+        assert!(world.users().get("2").is_some(), "{}", world.users());
+        has(&world.asked(ADMIN, "/users"), &["Secret Ann", "payroll"]);
+    }
+}
+
+/// A /start in a group of its own.
+fn start_in(group: i64, from: i64) -> serde_json::Value {
+    json!({"message": {"message_id": 900, "date": 1, "text": "/start",
+        "chat": {"id": group, "type": "supergroup", "title": format!("Group {group}")},
+        "from": {"id": from, "is_bot": false, "first_name": "Eve", "language_code": "en"}}})
+}
+
+#[test]
+fn one_person_does_not_close_the_door_for_others() {
+    let mut world = World::new("one-at-the-door", r#"{"1": {"role": "admin"}}"#);
+    world.person(2, "Ann", "en");
+    world.start();
+    let asked = |of: i64| world.said(ADMIN).iter().filter(|said| text_of(said).contains(&format!("id {of}"))).count();
+    let mut last = 0;
+    for n in 0..60 {
+        last = world.update(start_in(-2000 - n, 66));
+        world.settled(last);
+    }
+    assert_eq!(world.said(ADMIN).len(), 3, "of one person");
+    has(&world.asked(2, "/start"), &["Your request was passed on"]);
+    until("the colleague's request", || (asked(2) == 1).then_some(()));
+
+    // Whoever was turned down five times asks no more, for a month.
+    for n in 0..8 {
+        for request in world.said(ADMIN).iter().filter(|said| said.get("reply_markup").is_some()) {
+            if text_of(request).contains("id -2") {
+                last = world.press(ADMIN, request, "❌ Deny", ADMIN);
+                world.settled(last);
+            }
+        }
+        last = world.update(start_in(-2500 - n, 66));
+        world.settled(last);
+    }
+    assert_eq!(world.count("SELECT count(*) FROM requests WHERE person = 66 AND denied"), 5);
+    assert_eq!(world.count("SELECT count(*) FROM requests WHERE person = 66"), 5);
+    assert_eq!(world.said(ADMIN).len(), 6, "five of one, one of another");
+    world.settled(last);
+}
+
+#[test]
+fn requests_that_a_former_version_took_close_no_door() {
+    let mut world = World::new("former-requests", r#"{"1": {"role": "admin"}}"#);
+    world.person(2, "Ann", "en");
+    world.start();
+    world.end();
+    world.sql("ALTER TABLE requests DROP COLUMN person; PRAGMA user_version = 1");
+    let rows: Vec<String> = (0..50).map(|n| format!("({}, 0, 9999999999999, 'Group', 'en', 0)", -2000 - n)).collect();
+    world.sql(&format!("INSERT INTO requests VALUES {}", rows.join(", ")));
+    world.start();
+    has(&world.asked(2, "/start"), &["Your request was passed on"]);
+}
+
+#[test]
+fn a_decision_that_broke_off_is_made_by_the_next_press() {
+    let mut world = World::new("broken-off", r#"{"1": {"role": "admin"}, "5": {"role": "admin"}}"#);
+    world.person(2, "Ann", "en");
+    world.person(3, "Eve", "en");
+    world.person(5, "Ben", "en");
+    world.start();
+    let request = |chat: i64| {
+        until("the request", || {
+            world.said(ADMIN).into_iter().find(|said| text_of(said).contains(&format!("id {chat}")))
+        })
+    };
+    for chat in [2, 3] {
+        world.ask(chat, "/start");
+        world.quiet();
+    }
+    let requests = [request(2), request(3)];
+    world.sql("ALTER TABLE asked RENAME TO away");
+    for (request, button) in requests.iter().zip(["✅ Approve", "❌ Deny"]) {
+        let broken = world.press(ADMIN, request, button, ADMIN);
+        world.settled(broken);
+    }
+    world.sql("ALTER TABLE away RENAME TO asked");
+    // Who is in already is not turned down any more.
+    let number = |request: &serde_json::Value| request["message_id"].as_i64().unwrap();
+    let denied = world.forge(5, number(&requests[0]) + 100, "d:2", 5);
+    world.settled(denied);
+    assert_eq!(world.count("SELECT count(*) FROM requests WHERE chat = 2 AND NOT denied"), 1);
+    for (chat, button) in [(2, "✅ Approve"), (3, "❌ Deny")] {
+        let again = world.press(ADMIN, &request(chat), button, ADMIN);
+        world.settled(again);
+    }
+    has(&text_of(&request(2)), &["was let in by Ada"]);
+    has(&text_of(world.said(2).last().unwrap()), &["You were let in."]);
+    assert_eq!(world.count("SELECT count(*) FROM requests WHERE chat = 3 AND denied"), 1);
+}

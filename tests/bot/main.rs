@@ -16,5 +16,6 @@ mod crowd;
 mod hostile;
 mod keyboards;
 mod polling;
+mod scarce;
 mod strange;
 mod test_api;

@@ -1,6 +1,8 @@
 //! A bot, the Telegram it talks to, and the people there.
 
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -20,6 +22,8 @@ pub struct World {
     /// Limits, as `--limits` takes them; none, for speed.
     pub limits: &'static str,
     pub options: Vec<String>,
+    /// The user that the bot runs as, and how many threads that user may have.
+    pub confined: Option<(u32, u32)>,
     bot: Option<Process>,
 }
 
@@ -30,7 +34,7 @@ impl World {
         let sandbox = Sandbox::start(&scratch, &["--limits", "off"]);
         scratch.write("users.json", users);
         let config = json!({"language": "en"});
-        let world = World { scratch, sandbox, config, limits: "0/0/0", options: Vec::new(), bot: None };
+        let world = World { scratch, sandbox, config, limits: "0/0/0", options: Vec::new(), confined: None, bot: None };
         world.person(ADMIN, "Ada", "en");
         world
     }
@@ -61,7 +65,10 @@ impl World {
     /// Starts the bot and waits for nothing.
     pub fn launch(&mut self) {
         let config = self.scratch.write("config.json", &self.config.to_string());
-        let mut command = command("tg-bot");
+        let mut command = match self.confined {
+            None => command("tg-bot"),
+            Some((user, threads)) => confined("tg-bot", user, threads),
+        };
         command.env("TELEGRAM_BOT_TOKEN", TOKEN).env("TELEGRAM_API_URL", &self.sandbox.api);
         command.arg("-c").arg(config).arg("-u").arg(self.users_path());
         command.arg("--state").arg(self.scratch.path("bot.db")).args(["-v", "--limits", self.limits]);
@@ -269,6 +276,14 @@ impl World {
     pub fn violations(&self) -> Vec<(String, u64)> {
         self.sandbox.violations()
     }
+}
+
+/// A command as another user, who may have so many threads and processes.
+pub fn confined(name: &str, user: u32, threads: u32) -> Command {
+    let mut command = Command::new("prlimit");
+    command.env_clear().env("TZ", "UTC").env("PATH", "/usr/bin:/bin").uid(user).gid(user);
+    command.arg(format!("--nproc={threads}")).arg(binary(name));
+    command
 }
 
 /// Text or caption.

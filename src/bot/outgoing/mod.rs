@@ -16,6 +16,7 @@ use super::effects::Outgoing;
 use super::metrics::Metrics;
 use super::pool::Pool;
 use super::store::{Queued, Store};
+use crate::bug::contained;
 use crate::pacing::Pacing;
 use crate::record::Chat;
 use crate::telegram::{Answer, Api, Call, File};
@@ -352,7 +353,9 @@ impl<H: House> Queue<H> {
             Call { method: outgoing.method, parameters: outgoing.parameters.clone(), file: waiting.file.clone() };
         let (api, events) = (self.api.clone(), self.events.clone());
         self.callers.run(move || {
-            let answer = api.call(&call);
+            // Without an answer its chat would wait for ever. Whether the call went out before the bug nobody knows.
+            let answer = contained(|| api.call(&call));
+            let answer = answer.unwrap_or_else(|| Answer::Unanswered("a bug came in between".to_owned()));
             let _ = events.send(Event::Answered(id, answer));
         });
         true

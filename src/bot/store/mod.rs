@@ -58,7 +58,8 @@ const SCHEMA: &str = "
         at INTEGER NOT NULL,
         title TEXT NOT NULL,
         language TEXT NOT NULL,
-        denied INTEGER NOT NULL
+        denied INTEGER NOT NULL,
+        person INTEGER                -- who asks; null where nobody knows
     );
     CREATE TABLE asked (              -- messages that put a request to an administrator
         request INTEGER NOT NULL, admin INTEGER NOT NULL, message INTEGER NOT NULL
@@ -72,7 +73,13 @@ const SCHEMA: &str = "
 ";
 
 /// The version of [`SCHEMA`], in SQLite's `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+
+/// From version 1 to 2: of a group's request nobody knows any more who made it.
+const FROM_1: &str = "
+    ALTER TABLE requests ADD COLUMN person INTEGER;
+    UPDATE requests SET person = chat WHERE chat > 0;
+";
 
 /// What could not be written is tried again after this.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -132,6 +139,9 @@ impl Store {
         match version {
             0 => {
                 db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"))?;
+            }
+            1 => {
+                db.execute_batch(&format!("BEGIN IMMEDIATE; {FROM_1} PRAGMA user_version = {VERSION}; COMMIT;"))?;
             }
             VERSION => {}
             other => anyhow::bail!("it is of version {other}, this tg-bot knows version {VERSION}"),
@@ -297,13 +307,22 @@ impl Store {
     pub fn request(&self, chat: i64) -> Result<Option<Request>> {
         let db = self.db();
         let mut select =
-            db.prepare_cached("SELECT chat, thread, title, language, denied FROM requests WHERE chat = ?")?;
+            db.prepare_cached("SELECT chat, thread, title, language, denied, person FROM requests WHERE chat = ?")?;
         select.query_row([chat], request).optional()
     }
 
-    /// How many requests nobody has decided about.
-    pub fn open_requests(&self) -> Result<usize> {
-        self.db().query_row("SELECT count(*) FROM requests WHERE NOT denied", [], |row| row.get(0))
+    /// How many requests nobody has decided about, of one person at most so many. Unknown people count as one.
+    pub fn open_requests(&self, of_one: usize) -> Result<usize> {
+        let select = "SELECT coalesce(sum(min(open, ?)), 0)
+            FROM (SELECT count(*) AS open FROM requests WHERE NOT denied GROUP BY person)";
+        self.db().query_row(select, [of_one], |row| row.get(0))
+    }
+
+    /// How many requests of a person are open, and how many were turned down of late.
+    pub fn requests_of(&self, person: Option<i64>) -> Result<(usize, usize)> {
+        let select = "SELECT count(*) FILTER (WHERE NOT denied), count(*) FILTER (WHERE denied)
+            FROM requests WHERE person IS ?";
+        self.db().query_row(select, [person], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     /// Whether the press with this id decides about an open request: the first one does, again after a kill.
@@ -438,7 +457,7 @@ fn room(chat: i64, thread: i64) -> Room {
 
 fn request(row: &rusqlite::Row<'_>) -> Result<Request> {
     let room = room(row.get(0)?, row.get(1)?);
-    Ok(Request { room, title: row.get(2)?, language: row.get(3)?, denied: row.get(4)? })
+    Ok(Request { room, title: row.get(2)?, language: row.get(3)?, denied: row.get(4)?, person: row.get(5)? })
 }
 
 #[cfg(test)]

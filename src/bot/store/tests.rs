@@ -12,6 +12,10 @@ fn store() -> Store {
     Store { db: Mutex::new(db) }
 }
 
+fn asks(chat: i64, person: Option<i64>) -> Request {
+    Request { room: Room { chat, thread: None }, title: "Ann".into(), person, language: "en".into(), denied: false }
+}
+
 fn update(id: i64) -> Update {
     Update { id, event: Event::Nothing }
 }
@@ -102,7 +106,7 @@ fn a_group_that_moves_takes_everything_along() {
 fn requests_and_the_messages_that_put_them() {
     let store = store();
     let room = Room { chat: 7, thread: None };
-    let request = Request { room, title: "Ann".into(), language: "ru".into(), denied: false };
+    let request = Request { room, title: "Ann".into(), person: Some(7), language: "ru".into(), denied: false };
     let mut effects = Effects { changes: vec![Change::Requested(request.clone())], ..Effects::default() };
     effects.say(Reply::new(Room { chat: 1, thread: None }, "let Ann in?".into()).request(7));
     let queued = store.apply(&effects).unwrap();
@@ -111,7 +115,7 @@ fn requests_and_the_messages_that_put_them() {
     let decided = |approved| Effects { changes: vec![Change::Decided { chat: 7, approved }], ..Effects::default() };
     store.apply(&decided(false)).unwrap();
     assert!(store.request(7).unwrap().unwrap().denied);
-    assert_eq!(store.open_requests().unwrap(), 0);
+    assert_eq!(store.open_requests(3).unwrap(), 0);
     store.apply(&decided(true)).unwrap();
     assert_eq!(store.request(7).unwrap(), None);
 }
@@ -130,8 +134,7 @@ fn the_code_is_the_same_until_it_was_used() {
 #[test]
 fn the_first_press_decides_also_after_a_kill() {
     let store = store();
-    let request =
-        Request { room: Room { chat: 7, thread: None }, title: "Ann".into(), language: "en".into(), denied: false };
+    let request = asks(7, Some(7));
     let asks = Effects { changes: vec![Change::Requested(request)], ..Effects::default() };
     assert!(!store.decides(7, "q1").unwrap(), "nobody asks");
     store.apply(&asks).unwrap();
@@ -150,7 +153,7 @@ fn the_first_press_decides_also_after_a_kill() {
 fn a_group_that_moves_withdraws_its_open_request() {
     let store = store();
     let room = Room { chat: -5, thread: None };
-    let request = Request { room, title: "Ops".into(), language: "en".into(), denied: false };
+    let request = Request { room, title: "Ops".into(), person: Some(8), language: "en".into(), denied: false };
     let mut effects = Effects { changes: vec![Change::Requested(request)], ..Effects::default() };
     effects.say(Reply::new(Room { chat: 1, thread: None }, "let Ops in?".into()).request(-5));
     effects.say(Reply::new(Room { chat: 2, thread: None }, "let Ops in?".into()).request(-5));
@@ -186,4 +189,51 @@ fn a_number_of_a_call_is_used_once() {
     let first = store.apply(&said(1, "a")).unwrap()[0].clone();
     store.sent(&first, None).unwrap();
     assert!(store.apply(&said(1, "b")).unwrap()[0].id > first.id);
+}
+
+#[test]
+fn one_person_fills_little_room() {
+    let store = store();
+    let ask = |chat, person| {
+        let changes = vec![Change::Requested(asks(chat, person))];
+        store.apply(&Effects { changes, ..Effects::default() }).unwrap();
+    };
+    (1..=40).for_each(|n| ask(-n, Some(66)));
+    (41..=80).for_each(|n| ask(-n, None));
+    ask(5, Some(5));
+    assert_eq!(store.open_requests(3).unwrap(), 3 + 3 + 1);
+    let denied = Change::Decided { chat: -1, approved: false };
+    store.apply(&Effects { changes: vec![denied], ..Effects::default() }).unwrap();
+    assert_eq!(store.requests_of(Some(66)).unwrap(), (39, 1));
+    assert_eq!((store.requests_of(None).unwrap(), store.requests_of(Some(7)).unwrap()), ((40, 0), (0, 0)));
+}
+
+#[test]
+fn a_file_of_the_former_version_is_taken_over() {
+    let path = std::env::temp_dir().join(format!("prometheus-telegram-store-{}.db", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let former = Connection::open(&path).unwrap();
+    former
+        .execute_batch(
+            &SCHEMA
+                .replace("denied INTEGER NOT NULL,", "denied INTEGER NOT NULL")
+                .replace("person INTEGER                -- who asks; null where nobody knows", ""),
+        )
+        .unwrap();
+    former
+        .execute_batch(
+            "INSERT INTO requests VALUES (7, 0, 1, 'Ann', 'en', 0), (-5, 0, 1, 'Ops', 'en', 1);
+        PRAGMA user_version = 1",
+        )
+        .unwrap();
+    drop(former);
+    // And once more, as it is now.
+    for _ in 0..2 {
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.request(7).unwrap(), Some(asks(7, Some(7))));
+        assert!(store.request(-5).unwrap().is_some_and(|request| request.denied && request.person.is_none()));
+    }
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+    }
 }

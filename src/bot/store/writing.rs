@@ -56,8 +56,9 @@ fn change_one(tx: &Transaction<'_>, change: &Change) -> Result<()> {
         Change::Requested(request) => {
             let [chat, thread] = key(request.room);
             tx.execute(
-                "INSERT OR REPLACE INTO requests (chat, thread, at, title, language, denied) VALUES (?, ?, ?, ?, ?, 0)",
-                params![chat, thread, now(), request.title, request.language],
+                "INSERT OR REPLACE INTO requests (chat, thread, at, title, language, denied, person)
+                 VALUES (?, ?, ?, ?, ?, 0, ?)",
+                params![chat, thread, now(), request.title, request.language, request.person],
             )?;
         }
         Change::Decided { chat, approved: true } => {
