@@ -202,7 +202,7 @@ fn a_group_is_let_in_as_a_whole() {
     // Somebody of the group asks; an administrator of the bot approves.
     world.ignored(json!({"chat": -1001, "from": 5, "text": "/list"}));
     let answer = world.ask_as(json!({"chat": -1001, "from": 5, "text": "/start"}));
-    has(&text_of(&answer), &["Your request was passed on."]);
+    has(&text_of(&answer), &["Your request was passed on to the administrator."]);
     let request = world.hears(ADMIN, 1, "the request");
     has(&text_of(&request), &["🔑 The group Ops & <co> wants to be let in; Fay asks."]);
     let update = world.press(ADMIN, &request, "✅ Approve", ADMIN);
