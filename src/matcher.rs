@@ -64,7 +64,7 @@ impl Matchers {
         input.skip_blanks();
         if input.rest().starts_with('{') {
             if !input.rest().ends_with('}') {
-                return Err(input.wrong("a \"{\" without its \"}\""));
+                return Err(input.wrong(Mistake::Unclosed, "a \"{\" without its \"}\"", "{"));
             }
             input.at += 1;
             input.end -= 1;
@@ -73,13 +73,13 @@ impl Matchers {
         let mut read = Vec::new();
         while !input.rest().is_empty() {
             if read.len() == MOST {
-                let reason = format!("more than {MOST} matchers");
-                return Err(PatternError { kind: Mistake::TooBig, ..input.wrong(reason) });
+                return Err(input.wrong(Mistake::TooMany, format!("more than {MOST} matchers"), ""));
             }
             read.push(input.matcher()?);
             input.skip_blanks();
             if !input.take(",") && !input.rest().is_empty() {
-                return Err(input.wrong(format!("expected \",\" before {:?}", input.rest())));
+                let reason = format!("expected \",\" before {:?}", input.rest());
+                return Err(input.wrong(Mistake::NoComma, reason, input.rest()));
             }
             input.skip_blanks();
         }
@@ -168,8 +168,12 @@ impl<'a> Input<'a> {
     }
 
     /// An error at this place.
-    fn wrong(&self, reason: impl Into<String>) -> PatternError {
-        PatternError::new(self.text[..self.at].chars().count(), Mistake::Syntax, reason)
+    fn wrong(&self, kind: Mistake, reason: impl Into<String>, near: &str) -> PatternError {
+        PatternError::new(self.text[..self.at].chars().count(), kind, reason).near(near)
+    }
+
+    fn no_label(&self) -> PatternError {
+        self.wrong(Mistake::NoLabel, format!("expected the name of a label before {:?}", self.rest()), self.rest())
     }
 
     /// A matcher that is not compiled yet, and where its value stands.
@@ -180,18 +184,19 @@ impl<'a> Input<'a> {
         } else {
             let name = self.rest().split(|c| !in_name(c)).next().unwrap_or_default();
             if name.starts_with(|c: char| c.is_ascii_digit()) {
-                return Err(self.wrong(format!("expected the name of a label before {:?}", self.rest())));
+                return Err(self.no_label());
             }
             self.at += name.len();
             name.to_owned()
         };
         if name.is_empty() {
             self.at = start;
-            return Err(self.wrong(format!("expected the name of a label before {:?}", self.rest())));
+            return Err(self.no_label());
         }
         self.skip_blanks();
         let Some((_, sign)) = SIGNS.into_iter().find(|(text, _)| self.take(text)) else {
-            return Err(self.wrong(format!("expected =, !=, =~ or !~ after \"{name}\"")));
+            let reason = format!("expected =, !=, =~ or !~ after \"{name}\"");
+            return Err(self.wrong(Mistake::NoSign, reason, &name));
         };
         self.skip_blanks();
         let (value, places) = self.value()?;
@@ -229,7 +234,7 @@ impl<'a> Input<'a> {
                 _ => value.push(c),
             }
         }
-        Err(self.wrong(format!("a quote is not closed in {:?}", self.rest())))
+        Err(self.wrong(Mistake::Quote, format!("a quote is not closed in {:?}", self.rest()), ""))
     }
 }
 
@@ -263,17 +268,18 @@ mod tests {
 
     #[test]
     fn errors_name_the_place() {
-        for (text, reason) in [
-            ("", "no matcher in it"),
-            ("{}", "no matcher in it"),
-            ("{a=b", "a \"{\" without its \"}\""),
-            ("severity", "expected =, !=, =~ or !~ after \"severity\""),
-            ("=x", "expected the name of a label before \"=x\""),
-            ("a=\"b", "a quote is not closed in \"\\\"b\""),
-            ("a=\"b\" c=\"d\"", "expected \",\" before \"c=\\\"d\\\"\""),
-            ("a=~\"(\"", "unclosed group"),
+        for (text, kind, near, reason) in [
+            ("", Mistake::Empty, "", "no matcher in it"),
+            ("{}", Mistake::Empty, "", "no matcher in it"),
+            ("{a=b", Mistake::Unclosed, "{", "a \"{\" without its \"}\""),
+            ("severity", Mistake::NoSign, "severity", "expected =, !=, =~ or !~ after \"severity\""),
+            ("=x", Mistake::NoLabel, "=x", "expected the name of a label before \"=x\""),
+            ("a=\"b", Mistake::Quote, "", "a quote is not closed in \"\\\"b\""),
+            ("a=\"b\" c=\"d\"", Mistake::NoComma, "c=\"d\"", "expected \",\" before \"c=\\\"d\\\"\""),
+            ("a=~\"(\"", Mistake::Unclosed, "(", "unclosed group"),
         ] {
-            assert_eq!(Matchers::parse(text).unwrap_err().reason, reason, "{text}");
+            let err = Matchers::parse(text).unwrap_err();
+            assert_eq!((err.kind, err.near.as_str(), err.reason.as_str()), (kind, near, reason), "{text}");
         }
         for (text, at) in [
             ("", None),
@@ -300,7 +306,7 @@ mod tests {
         assert_eq!(Matchers::parse(&set(MOST, r"\w{14}")).unwrap_err().kind, Mistake::TooBig);
         assert!(Matchers::parse(&set(MOST, "db-[0-9]+|web.*")).is_ok());
         let many = Matchers::parse(&set(MOST + 1, "x")).unwrap_err();
-        assert_eq!((many.kind, many.reason.as_str()), (Mistake::TooBig, "more than 16 matchers"));
+        assert_eq!((many.kind, many.reason.as_str()), (Mistake::TooMany, "more than 16 matchers"));
     }
 
     #[test]

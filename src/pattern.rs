@@ -25,7 +25,12 @@ pub struct PatternError {
     pub kind: Mistake,
     /// In words, lower case, without the place.
     pub reason: String,
+    /// The piece of the text that the mistake is about, where the kind alone does not say it.
+    pub near: String,
 }
+
+/// Characters of [`PatternError::near`].
+const NEAR: usize = 20;
 
 /// The mistakes that a person can be told something about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +45,42 @@ pub enum Mistake {
     LookAround,
     /// `\1`: not to be had in linear time.
     Backreference,
+    /// More matchers in a set than it may have.
+    TooMany,
+    /// A bracket that is not closed; `near` is it.
+    Unclosed,
+    /// A `)` too much.
+    Unopened,
+    /// A quote that is not closed.
+    Quote,
+    /// Nothing to repeat before the sign in `near`.
+    Repetition,
+    /// Numbers in braces, or the ends of a range in brackets, that cannot be.
+    Bounds,
+    /// An escape, a property or a flag that there is not: `near`.
+    Unknown,
+    /// No name of a label before `near`.
+    NoLabel,
+    /// No sign behind the label in `near`.
+    NoSign,
+    /// No comma before `near`.
+    NoComma,
     /// Anything else that is written wrong.
     Syntax,
 }
 
 impl PatternError {
     pub(crate) fn new(at: impl Into<Option<usize>>, kind: Mistake, reason: impl Into<String>) -> Self {
-        PatternError { at: at.into(), kind, reason: reason.into() }
+        PatternError { at: at.into(), kind, reason: reason.into(), near: String::new() }
+    }
+
+    /// Names what it is about; of a long text its beginning.
+    pub(crate) fn near(mut self, text: &str) -> Self {
+        self.near = text.chars().take(NEAR).collect();
+        if self.near.len() < text.len() {
+            self.near.push('…');
+        }
+        self
     }
 }
 
@@ -134,11 +168,20 @@ fn build(typed: &str, whole: &str, case_insensitive: bool, sharing: usize) -> Re
 fn explained(pattern: &str, err: &regex_syntax::Error) -> PatternError {
     let (span, kind, reason) = match err {
         regex_syntax::Error::Parse(err) => (Some(err.span()), mistake(err.kind()), err.kind().to_string()),
-        regex_syntax::Error::Translate(err) => (Some(err.span()), Mistake::Syntax, err.kind().to_string()),
+        regex_syntax::Error::Translate(err) => (Some(err.span()), untranslated(err.kind()), err.kind().to_string()),
         other => (None, Mistake::Syntax, other.to_string()),
     };
-    let at = span.map(|span| pattern[..pattern.floor_char_boundary(span.start.offset)].chars().count());
-    PatternError::new(at, kind, reason)
+    let Some(span) = span else { return PatternError::new(None, kind, reason) };
+    let start = pattern.floor_char_boundary(span.start.offset);
+    let end = pattern.floor_char_boundary(span.end.offset.max(start));
+    let near = match kind {
+        // The span is the whole of what is not closed, or nothing at all.
+        Mistake::Unclosed | Mistake::Repetition => {
+            pattern[start..].chars().next().map(String::from).unwrap_or_default()
+        }
+        _ => pattern[start..end].to_owned(),
+    };
+    PatternError::new(pattern[..start].chars().count(), kind, reason).near(&near)
 }
 
 fn mistake(kind: &ErrorKind) -> Mistake {
@@ -146,6 +189,29 @@ fn mistake(kind: &ErrorKind) -> Mistake {
         ErrorKind::UnsupportedLookAround => Mistake::LookAround,
         ErrorKind::UnsupportedBackreference => Mistake::Backreference,
         ErrorKind::NestLimitExceeded(_) => Mistake::TooBig,
+        ErrorKind::GroupUnclosed | ErrorKind::ClassUnclosed | ErrorKind::RepetitionCountUnclosed => Mistake::Unclosed,
+        ErrorKind::GroupUnopened => Mistake::Unopened,
+        ErrorKind::RepetitionMissing => Mistake::Repetition,
+        ErrorKind::ClassRangeInvalid
+        | ErrorKind::ClassRangeLiteral
+        | ErrorKind::RepetitionCountInvalid
+        | ErrorKind::RepetitionCountDecimalEmpty
+        | ErrorKind::DecimalInvalid => Mistake::Bounds,
+        ErrorKind::EscapeUnrecognized
+        | ErrorKind::EscapeUnexpectedEof
+        | ErrorKind::EscapeHexInvalid
+        | ErrorKind::EscapeHexInvalidDigit
+        | ErrorKind::ClassEscapeInvalid
+        | ErrorKind::UnicodeClassInvalid
+        | ErrorKind::FlagUnrecognized => Mistake::Unknown,
+        _ => Mistake::Syntax,
+    }
+}
+
+fn untranslated(kind: &regex_syntax::hir::ErrorKind) -> Mistake {
+    use regex_syntax::hir::ErrorKind as Kind;
+    match kind {
+        Kind::UnicodePropertyNotFound | Kind::UnicodePropertyValueNotFound => Mistake::Unknown,
         _ => Mistake::Syntax,
     }
 }
@@ -157,21 +223,27 @@ mod tests {
 
     #[test]
     fn mistakes_have_a_place_a_kind_and_a_reason() {
-        for (pattern, at, kind, reason) in [
-            (" ", None, Mistake::Empty, "the pattern is empty"),
-            ("(", Some(0), Mistake::Syntax, "unclosed group"),
-            ("mem|[a", Some(4), Mistake::Syntax, "unclosed character class"),
-            ("диск|(", Some(5), Mistake::Syntax, "unclosed group"),
-            ("диск)", Some(4), Mistake::Syntax, "unopened group"),
-            ("*mem", Some(0), Mistake::Syntax, "repetition operator missing expression"),
-            (r"\pX", Some(0), Mistake::Syntax, "Unicode property not found"),
-            ("mem(?!ory)", Some(3), Mistake::LookAround, "look-around"),
-            ("(?<=x)y", Some(0), Mistake::LookAround, "look-around"),
-            (r"(a)\1", Some(3), Mistake::Backreference, "backreferences"),
-            (r"(\w{1000}){1000}", None, Mistake::TooBig, "too large when compiled"),
+        for (pattern, at, kind, near, reason) in [
+            (" ", None, Mistake::Empty, "", "the pattern is empty"),
+            ("(", Some(0), Mistake::Unclosed, "(", "unclosed group"),
+            ("mem|[a", Some(4), Mistake::Unclosed, "[", "unclosed character class"),
+            ("диск|(", Some(5), Mistake::Unclosed, "(", "unclosed group"),
+            ("a{2", Some(1), Mistake::Unclosed, "{", "unclosed counted repetition"),
+            ("диск)", Some(4), Mistake::Unopened, ")", "unopened group"),
+            ("*mem", Some(0), Mistake::Repetition, "*", "repetition operator missing expression"),
+            ("ж|+", Some(2), Mistake::Repetition, "+", "repetition operator missing expression"),
+            ("a{3,2}", Some(1), Mistake::Bounds, "{3,2}", "invalid repetition count range"),
+            ("[z-a]", Some(1), Mistake::Bounds, "z-a", "invalid character class range"),
+            (r"\pX", Some(0), Mistake::Unknown, r"\pX", "Unicode property not found"),
+            (r"a\y", Some(1), Mistake::Unknown, r"\y", "unrecognized escape"),
+            ("(?P<>a)", Some(4), Mistake::Syntax, "", "empty capture group name"),
+            ("mem(?!ory)", Some(3), Mistake::LookAround, "(?!", "look-around"),
+            ("(?<=x)y", Some(0), Mistake::LookAround, "(?<=", "look-around"),
+            (r"(a)\1", Some(3), Mistake::Backreference, r"\1", "backreferences"),
+            (r"(\w{1000}){1000}", None, Mistake::TooBig, "", "too large when compiled"),
         ] {
             let err = check(pattern).unwrap_err();
-            assert_eq!((err.at, err.kind), (at, kind), "{pattern}: {err:?}");
+            assert_eq!((err.at, err.kind, err.near.as_str()), (at, kind, near), "{pattern}: {err:?}");
             assert!(err.reason.contains(reason), "{pattern}: {}", err.reason);
         }
         let long = check(&"ж".repeat(LONGEST + 1)).unwrap_err();

@@ -15,6 +15,10 @@ pub enum Name {
     Unsubscribe,
     /// What there is now.
     List,
+    /// No alerts for a while.
+    Mute,
+    /// Alerts again.
+    Unmute,
     /// No alerts any more.
     Stop,
     /// The dashboards.
@@ -25,13 +29,15 @@ pub enum Name {
     Remove,
 }
 
-const NAMES: [(&str, Name); 10] = [
+const NAMES: [(&str, Name); 12] = [
     ("start", Name::Start),
     ("help", Name::Help),
     ("regexp", Name::Regexp),
     ("subscribe", Name::Subscribe),
     ("unsubscribe", Name::Unsubscribe),
     ("list", Name::List),
+    ("mute", Name::Mute),
+    ("unmute", Name::Unmute),
     ("stop", Name::Stop),
     ("dashboards", Name::Dashboards),
     ("users", Name::Users),
@@ -67,9 +73,50 @@ pub fn read<'a>(text: &'a str, username: &str) -> Text<'a> {
     }
 }
 
+/// The word that stands behind a slash; nothing where the text is no try at a command.
+pub fn meant(text: &str) -> Option<&str> {
+    text.strip_prefix('/')?.split(char::is_whitespace).next().filter(|word| !word.is_empty())
+}
+
+/// The command that somebody most likely meant: the only one that begins so, or one with few letters otherwise.
+pub fn nearest(word: &str) -> Option<&'static str> {
+    let word = word.to_lowercase();
+    let length = word.chars().count();
+    let mut begun = NAMES.iter().map(|(name, _)| *name).filter(|name| length > 2 && name.starts_with(&word));
+    if let (Some(name), None) = (begun.next(), begun.next()) {
+        return Some(name);
+    }
+    let far = |name: &&str| strsim::osa_distance(name, &word);
+    let nearest = NAMES.iter().map(|(name, _)| *name).min_by_key(far)?;
+    (far(&nearest) <= (length / 3).max(1)).then_some(nearest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_that_was_meant() {
+        for (text, name) in [
+            ("/regex cpu", Some("regexp")),
+            ("/regepx", Some("regexp")),
+            ("/HALP", Some("help")),
+            ("/sub x=1", Some("subscribe")),
+            ("/unsub", Some("unsubscribe")),
+            ("/dash", Some("dashboards")),
+            ("/lst", Some("list")),
+            ("/subscirbe", Some("subscribe")),
+            ("/stoop", Some("stop")),
+            ("/weather", None),
+            ("/status", None),
+            ("/web-shop", None),
+            ("/x", None),
+            ("/рег", None),
+        ] {
+            assert_eq!(meant(text).and_then(nearest), name, "{text}");
+        }
+        assert_eq!((meant("stop"), meant("/"), meant("/ stop")), (None, None, None));
+    }
 
     #[test]
     fn commands_and_what_stands_behind_them() {

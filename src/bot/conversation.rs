@@ -63,6 +63,17 @@ impl Heard<'_> {
         self.message.room()
     }
 
+    /// The form of a text that speaks of whom this chat is: a person, a group, a topic of it, a channel.
+    pub(super) fn whom(&self, word: Word) -> &'static str {
+        let form = match (self.message.chat.kind, self.message.thread) {
+            (Kind::Private, _) => 0,
+            (Kind::Group, None) => 1,
+            (Kind::Group, Some(_)) => 2,
+            (Kind::Channel, _) => 3,
+        };
+        self.words.form(word, form)
+    }
+
     /// Nothing but an answer.
     pub(super) fn reply(&self, html: String) -> Effects {
         let mut effects = Effects::default();
@@ -209,19 +220,26 @@ impl Conversation {
             Name::Subscribe => self.subscribe(heard, argument),
             Name::Unsubscribe => self.unsubscribe(heard, argument),
             Name::List => Ok(self.list(heard)),
+            Name::Mute => self.mute(heard, argument),
+            Name::Unmute => self.unmute(heard),
             Name::Stop => self.stop(heard),
             Name::Dashboards => self.dashboards(heard),
             Name::Users | Name::Remove => {
                 let person = heard.message.from.as_ref().map(|from| from.id);
                 if !person.is_some_and(|id| self.access.is_admin(&self.guests.roster(), id)) {
-                    return Ok(heard.reply(words.say(Word::AdminOnly, &[])));
+                    let mut text = words.say(Word::AdminOnly, &[]);
+                    if heard.message.chat.kind == Kind::Group {
+                        text.push(' ');
+                        text.push_str(&words.say(Word::AdminAnonymous, &[]));
+                    }
+                    return Ok(heard.reply(text));
                 }
                 // Who is let in is nobody's business but the administrators'.
                 if heard.message.chat.kind != Kind::Private {
                     let command = if name == Name::Users { "/users" } else { "/remove" };
                     return Ok(heard.reply(words.say(Word::AdminPrivately, &[("command", command)])));
                 }
-                if name == Name::Users { Ok(self.users(heard)) } else { self.remove(heard, argument) }
+                if name == Name::Users { self.users(heard) } else { self.remove(heard, argument) }
             }
         }
     }
@@ -246,8 +264,8 @@ impl Conversation {
     fn press(&self, press: &Press) -> Result<Effects, String> {
         let lang = self.guests.roster().lang(press.from.id);
         let words = Words::of([lang.as_deref(), press.from.language.as_deref(), self.language.as_deref()]);
-        if let Some((approved, chat)) = decision(&press.data) {
-            return self.decide(press, approved, chat, words);
+        if let Some((decision, chat)) = decision(&press.data) {
+            return self.decide(press, decision, chat, words);
         }
         let chat = press.chat.as_ref().map_or(press.from.id, |chat| chat.id);
         if !self.access.lets_in(&self.guests.roster(), chat) {

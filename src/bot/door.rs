@@ -44,9 +44,9 @@ pub(super) struct Claim<'a> {
 }
 
 impl<'a> Claim<'a> {
-    /// The first press gets it, and again after a kill.
-    pub(super) fn of(store: &'a Store, chat: i64, query: &str) -> Result<Option<Self>, String> {
-        let is_first = store.decides(chat, query).map_err(|err| err.to_string())?;
+    /// The first press gets it, and again after a kill. `denied`: about a request that was turned down already.
+    pub(super) fn of(store: &'a Store, chat: i64, query: &str, denied: bool) -> Result<Option<Self>, String> {
+        let is_first = store.decides(chat, query, denied).map_err(|err| err.to_string())?;
         Ok(is_first.then_some(Claim { store, chat, is_kept: false }))
     }
 
@@ -78,7 +78,7 @@ mod tests {
         let room = Room { chat: 7, thread: None };
         let request = Request { room, title: "Ann".into(), person: Some(7), language: "en".into(), denied: false };
         store.apply(&Effects { changes: vec![Change::Requested(request)], ..Effects::default() }).unwrap();
-        let claim = |query| Claim::of(&store, 7, query).unwrap();
+        let claim = |query| Claim::of(&store, 7, query, false).unwrap();
         let bug = contained(|| {
             let _claim = claim("q1");
             assert!(claim("q2").is_none());

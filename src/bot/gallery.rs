@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::browse::{self, Labels, Place, Say, Screen, Step};
+use super::command;
 use super::conversation::{Conversation, Heard};
 use super::effects::{Change, Effects, Outgoing, Reply};
 use super::outgoing::Drawn;
@@ -14,10 +15,9 @@ use super::update::{Kind, Press, Room};
 use super::words::{Word, Words};
 use crate::grafana::{Error, Kind as Failing, Recent};
 use crate::telegram::{Api, File};
-use crate::text::escape;
 
-/// Characters of an error that a chat is shown.
-const LONGEST_REASON: usize = 300;
+/// Characters of a wrong command that an answer shows: those that Telegram's own have at most.
+const LONGEST_COMMAND: usize = 32;
 
 /// Grafana, and how its pictures are drawn.
 pub struct Gallery {
@@ -65,13 +65,17 @@ impl Conversation {
     /// A key, a name, a part of a name.
     pub(super) fn browse(&self, heard: &Heard<'_>, text: &str) -> Result<Effects, String> {
         let (words, room) = (heard.words, heard.room());
+        let command = command::meant(text);
         let Some(gallery) = &self.gallery else {
-            return Ok(heard.reply(words.say(Word::GrafanaNone, &[])));
+            let none = || words.say(Word::GrafanaNone, &[]);
+            return Ok(heard.reply(command.map_or_else(none, |command| no_command(words, command))));
         };
+        let mistyped = command.filter(|command| command::nearest(command).is_some());
         let place = self.place(room)?;
-        let hits = match gallery.recent.dashboards() {
-            Ok(hits) => hits,
-            Err(err) => return Ok(heard.reply(failed(words, &err))),
+        let hits = match (gallery.recent.dashboards(), mistyped) {
+            (Ok(hits), _) => hits,
+            (Err(_), Some(command)) => return Ok(heard.reply(no_command(words, command))),
+            (Err(err), None) => return Ok(heard.reply(failed(words, &err))),
         };
         let open = match &place.dashboard {
             Some(uid) if hits.iter().any(|hit| hit.uid == *uid) => match gallery.recent.dashboard(uid) {
@@ -82,14 +86,17 @@ impl Conversation {
             _ => None,
         };
         let labels = labels(words);
-        Ok(match browse::step(text, &place, &hits, open.as_deref(), &labels) {
-            Step::Show(screen) => self.show(heard, screen),
-            Step::OpenDashboard { uid } => match gallery.recent.dashboard(&uid) {
+        Ok(match (browse::step(text, &place, &hits, open.as_deref(), &labels), mistyped) {
+            (Step::Show(Screen { say: Say::Unknown { .. }, .. }), Some(command)) => {
+                heard.reply(no_command(words, command))
+            }
+            (Step::Show(screen), _) => self.show(heard, screen),
+            (Step::OpenDashboard { uid }, _) => match gallery.recent.dashboard(&uid) {
                 Ok(dashboard) => self.show(heard, browse::panels(&dashboard, &place, &labels)),
                 Err(err) if err.kind() == Failing::NotFound => self.show(heard, browse::gone(&hits, &labels)),
                 Err(err) => heard.reply(failed(words, &err)),
             },
-            Step::Picture { uid, panel_id, title } => {
+            (Step::Picture { uid, panel_id, title }, _) => {
                 self.picture(heard, &Shown { uid, panel: panel_id, title, ..Shown::default() })
             }
         })
@@ -194,9 +201,8 @@ impl Conversation {
         let dashboard = match gallery.recent.dashboard(&shown.uid) {
             Ok(dashboard) => dashboard,
             Err(err) => {
-                let text = short(&err.to_string());
-                effects.answer(press.from.id, &press.query, &format!("Grafana: {text}"));
-                return Ok(effects);
+                log::warn!("grafana: {err}{}", hint(&err));
+                return answer(effects, Some(why(&err, false)));
             }
         };
         let Some(changed) = picture::apply(&shown, &button, &dashboard) else {
@@ -244,7 +250,7 @@ impl Conversation {
         });
         let (dashboard, picture) = drawn.map_err(|err: Error| {
             log::warn!("no picture of panel {} of {}: {err}{}", shown.panel, shown.uid, hint(&err));
-            words.say(Word::PictureFailed, &[("panel", &shown.title), ("why", &short(&err.to_string()))])
+            words.say(Word::PictureFailed, &[("panel", &shown.title), ("why", words.get(why(&err, true)))])
         })?;
         let now = Timestamp::now().to_zoned(self.zone.clone());
         let said = picture_words(words);
@@ -283,14 +289,33 @@ fn hint(err: &Error) -> String {
     err.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default()
 }
 
-/// What Grafana says is untrusted and may be long.
-fn short(reason: &str) -> String {
-    reason.chars().take(LONGEST_REASON).collect()
+/// What a person is told of a failure: what they can do about it. Addresses and the words of other programs are the log's.
+fn why(err: &Error, drawing: bool) -> Word {
+    match err.kind() {
+        Failing::Unreachable => Word::GrafanaUnreachable,
+        Failing::Denied => Word::GrafanaDenied,
+        Failing::NotFound => Word::GrafanaNotFound,
+        Failing::NoRenderer => Word::GrafanaNoRenderer,
+        Failing::Busy if drawing => Word::GrafanaNotDrawn,
+        Failing::Busy => Word::GrafanaBusy,
+        Failing::NotPicture => Word::GrafanaNotPicture,
+        Failing::Failed | Failing::Misuse | Failing::Ambiguous => Word::GrafanaOther,
+    }
 }
 
 fn failed(words: Words, err: &Error) -> String {
     log::warn!("grafana: {err}{}", hint(err));
-    words.say(Word::GrafanaFailed, &[("why", &short(&err.to_string()))])
+    words.say(Word::GrafanaFailed, &[("why", words.get(why(err, false)))])
+}
+
+/// For a command that there is not.
+fn no_command(words: Words, command: &str) -> String {
+    let shown: String = command.chars().take(LONGEST_COMMAND).collect();
+    let shown = format!("/{shown}{}", if shown.len() < command.len() { "…" } else { "" });
+    match command::nearest(command) {
+        Some(near) => words.say(Word::UnknownNear, &[("command", &shown), ("near", near)]),
+        None => words.say(Word::Unknown, &[("command", &shown)]),
+    }
 }
 
 /// A screen's text.
@@ -328,11 +353,8 @@ fn said(words: Words, say: &Say) -> String {
                 Some(dashboard) => words.say(Word::BrowseUnknownIn, &[("dashboard", dashboard), ("text", text)]),
                 None => words.say(Word::BrowseUnknown, &[("text", text)]),
             };
-            if *nearest > 0 {
-                said.push(' ');
-                said.push_str(&escape(words.get(Word::BrowseNearest)));
-            }
-            said
+            said.push(' ');
+            said + &words.say(if *nearest > 0 { Word::BrowseNearest } else { Word::BrowseElsewhere }, &[])
         }
         Say::CannotDraw { panel } => words.say(Word::BrowseCannotDraw, &[("panel", panel)]),
     }

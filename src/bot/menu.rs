@@ -6,11 +6,13 @@ use super::effects::Outgoing;
 use super::words::{Word, Words};
 
 /// In the order of their use; the last two are for administrators, and the one before them for those who have Grafana.
-const COMMANDS: [(&str, Word); 10] = [
+const COMMANDS: [(&str, Word); 12] = [
     ("list", Word::CommandList),
     ("regexp", Word::CommandRegexp),
     ("subscribe", Word::CommandSubscribe),
     ("unsubscribe", Word::CommandUnsubscribe),
+    ("mute", Word::CommandMute),
+    ("unmute", Word::CommandUnmute),
     ("stop", Word::CommandStop),
     ("start", Word::CommandStart),
     ("help", Word::CommandHelp),

@@ -1,8 +1,8 @@
-//! Strangers and administrators: pairing, requests and what is decided about them, /users and /remove; and chats that
-//! block the bot, come back, or move.
+//! Strangers and administrators: pairing, requests and what is decided about them; and chats that block the bot, come
+//! back, or move.
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::access::Mode;
 use super::conversation::{Conversation, Heard};
@@ -11,11 +11,7 @@ use super::effects::{Change, Effects, Outgoing, Reply, Request};
 use super::menu;
 use super::update::{Kind, Membership, Message, Person, Press, Room};
 use super::words::{Word, Words};
-use crate::record::Chat;
 use crate::users::Roster;
-
-/// Entries that /users shows; more are cut, and said to be.
-const MOST_SHOWN: usize = 200;
 
 impl Conversation {
     /// Somebody who is not let in wrote. Whatever it was but /start: no answer.
@@ -69,9 +65,8 @@ impl Conversation {
                 let username = username.map(|name| format!("@{name} ")).unwrap_or_default();
                 words.say(Word::AccessRequest, &[("name", &message.chat.title), ("username", &username), ("id", &id)])
             };
-            let button = |word, what: &str| json!({"text": words.get(word), "callback_data": format!("{what}:{chat}")});
-            let keyboard =
-                json!({"inline_keyboard": [[button(Word::AccessApprove, "a"), button(Word::AccessDeny, "d")]]});
+            let both = [(Word::AccessApprove, 'a'), (Word::AccessDeny, 'd')];
+            let keyboard = json!({"inline_keyboard": [both.map(|(word, what)| button(words, word, what, chat))]});
             effects.say(Reply::new(Room { chat: admin, thread: None }, text).buttons(keyboard).request(chat));
         }
         let word = if is_group { Word::AccessAskedGroup } else { Word::AccessAsked };
@@ -151,19 +146,22 @@ impl Conversation {
         Ok(effects)
     }
 
-    /// Approve or Deny was pressed. The numbers in the data are anybody's to make up, so nothing is taken from them but
-    /// which request is meant.
-    pub(super) fn decide(&self, press: &Press, approved: bool, chat: i64, words: Words) -> Result<Effects, String> {
+    /// Approve or Deny was pressed, or that somebody who was turned down is to be let in after all. The numbers in the
+    /// data are anybody's to make up, so nothing is taken from them but which request is meant.
+    pub(super) fn decide(&self, press: &Press, decision: Decision, chat: i64, words: Words) -> Result<Effects, String> {
+        let approved = decision != Decision::Deny;
+        let was_denied = decision == Decision::AfterAll;
         let mut effects = Effects::default();
         let admin = press.from.id;
         if !self.access.is_admin(&self.guests.roster(), admin) {
             effects.answer(admin, &press.query, words.get(Word::AccessNotYours));
             return Ok(effects);
         }
-        let claim = Claim::of(&self.store, chat, &press.query)?;
+        let claim = Claim::of(&self.store, chat, &press.query, was_denied)?;
         let request = self.store.request(chat).map_err(|err| err.to_string())?;
         // An approval that broke off may have let it in already: then it can only be completed.
-        let is_open = |request: &Request| !request.denied && (approved || !self.guests.roster().contains(chat));
+        let is_open =
+            |request: &Request| request.denied == was_denied && (approved || !self.guests.roster().contains(chat));
         let Some((request, claim)) = request.filter(is_open).zip(claim) else {
             effects.answer(admin, &press.query, words.get(Word::AccessGone));
             return Ok(effects);
@@ -193,11 +191,17 @@ impl Conversation {
         for (admin, message) in asked {
             let words = self.words_for(admin)?;
             let values = [("name", request.title.as_str()), ("by", &press.from.name), ("id", &chat.to_string())];
+            let mut parameters = json!({"chat_id": admin, "message_id": message, "text": words.say(word, &values),
+                "parse_mode": "HTML"});
+            if !approved {
+                // A slip must not shut somebody out for good.
+                parameters["reply_markup"] =
+                    json!({"inline_keyboard": [[button(words, Word::AccessAfterAll, 'l', chat)]]});
+            }
             effects.calls.push(Outgoing {
                 chat: admin,
                 method: "editMessageText",
-                parameters: json!({"chat_id": admin, "message_id": message, "text": words.say(word, &values),
-                    "parse_mode": "HTML"}),
+                parameters,
                 slot: None,
                 request: None,
                 picture: None,
@@ -213,88 +217,6 @@ impl Conversation {
             self.say_with_dashboards(&mut effects, Reply::new(request.room, text), request.room, theirs);
         }
         claim.keep();
-        Ok(effects)
-    }
-
-    /// `/users`
-    pub(super) fn users(&self, heard: &Heard<'_>) -> Effects {
-        let words = heard.words;
-        let roster = self.guests.roster();
-        let mut lines: Vec<String> = roster
-            .chats()
-            .take(MOST_SHOWN)
-            .map(|(chat, entry)| {
-                let mut marks = String::new();
-                if matches!(&chat, Chat::Id(id) if self.access.is_admin(&roster, *id)) {
-                    marks.push_str(words.get(Word::UsersAdmin));
-                }
-                if entry.blocked_since.is_some() {
-                    marks.push_str(words.get(Word::UsersBlocked));
-                }
-                let mut wants: Vec<String> = Vec::new();
-                for subscription in &entry.subscriptions {
-                    let texts = subscription.patterns.iter().chain(&subscription.labels);
-                    wants.extend(texts.map(|text| text.chars().take(80).collect()));
-                }
-                let wants =
-                    if wants.is_empty() { words.get(Word::UsersNothing).to_owned() } else { wants.join("  ·  ") };
-                let (id, name) = (chat.to_string(), entry.name.unwrap_or_default());
-                words.say(Word::UsersLine, &[("id", &id), ("name", &name), ("marks", &marks), ("wants", &wants)])
-            })
-            .collect();
-        let total = roster.chats().count();
-        if total > lines.len() {
-            lines.push("…".to_owned());
-        }
-        let title = words.count(words.get(Word::CountChats), total as u64);
-        let mut text = match self.access.mode {
-            Mode::Invite => words.say(Word::UsersTitle, &[("count", &title)]),
-            Mode::Open => words.say(Word::UsersOpen, &[]),
-            Mode::List(_) => words.say(Word::UsersList, &[]),
-        };
-        if lines.is_empty() {
-            lines.push(words.say(Word::UsersEmpty, &[]));
-        }
-        text.push('\n');
-        text.push_str(&lines.join("\n"));
-        heard.reply(text)
-    }
-
-    /// `/remove ID`
-    pub(super) fn remove(&self, heard: &Heard<'_>, argument: &str) -> Result<Effects, String> {
-        let words = heard.words;
-        let Ok(id) = argument.parse::<i64>() else {
-            return Ok(heard.reply(words.say(Word::RemoveHow, &[])));
-        };
-        let roster = self.guests.roster();
-        let is_own = heard.message.from.as_ref().is_some_and(|from| from.id == id);
-        if is_own && self.access.all_admins(&roster).len() == 1 {
-            return Ok(heard.reply(words.say(Word::RemoveLast, &[])));
-        }
-        let this = (heard.message.chat.id, heard.message.id);
-        let kept = self.store.kept(this).map_err(|err| err.to_string())?;
-        let name = kept.clone().or_else(|| roster.name(id)).unwrap_or_default();
-        if roster.contains(id) {
-            self.store.keep(this, &name).map_err(|err| err.to_string())?;
-        }
-        // What was kept says that this was handled before, and cut off.
-        let gone = self.guests.edit(|roster| roster.remove(id))? || kept.is_some();
-        let id_text = id.to_string();
-        let configured = self.access.admins.contains(&id)
-            || matches!(&self.access.mode, Mode::List(ids) if ids.contains(&id))
-            || self.access.mode == Mode::Open;
-        let mut text = match gone {
-            true => words.say(Word::RemoveDone, &[("name", &name), ("id", &id_text)]),
-            false => words.say(Word::RemoveUnknown, &[("what", &id_text)]),
-        };
-        if configured {
-            text.push('\n');
-            text.push_str(&words.say(Word::RemoveConfigured, &[("id", &id_text)]));
-        }
-        log::info!("chat {id} was removed");
-        let mut effects = heard.reply(text);
-        // What waits for them must not be told any more.
-        effects.changes.splice(0..0, [Change::Silence(id), Change::Forgotten(id)]);
         Ok(effects)
     }
 
@@ -372,13 +294,27 @@ impl Conversation {
     }
 }
 
-/// `a:ID` and `d:ID`
-pub(super) fn decision(data: &str) -> Option<(bool, i64)> {
+/// What an administrator presses under a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    Approve,
+    Deny,
+    /// Somebody who was turned down is let in.
+    AfterAll,
+}
+
+/// `a:ID`, `d:ID` and `l:ID`
+pub(super) fn decision(data: &str) -> Option<(Decision, i64)> {
     let (what, chat) = data.split_once(':')?;
-    let approved = match what {
-        "a" => true,
-        "d" => false,
+    let decision = match what {
+        "a" => Decision::Approve,
+        "d" => Decision::Deny,
+        "l" => Decision::AfterAll,
         _ => return None,
     };
-    Some((approved, chat.parse().ok()?))
+    Some((decision, chat.parse().ok()?))
+}
+
+fn button(words: Words, word: Word, what: char, chat: i64) -> Value {
+    json!({"text": words.get(word), "callback_data": format!("{what}:{chat}")})
 }

@@ -1,14 +1,12 @@
 //! Which alerts a chat gets: /regexp, /subscribe, /unsubscribe, /list, /stop.
 
-use jiff::Timestamp;
-use jiff::fmt::strtime;
-
 use super::budget;
 use super::conversation::{Conversation, Heard};
-use super::effects::{Effects, Reply};
+use super::effects::Effects;
+use super::reasons::{bad_matchers, bad_pattern};
 use super::words::{Word, Words};
 use crate::matcher::Matchers;
-use crate::pattern::{self, Mistake, PatternError};
+use crate::pattern::{self, PatternError};
 use crate::seen;
 use crate::text::escape;
 use crate::users::{Subscription, Wish};
@@ -19,8 +17,8 @@ const MOST_SETS: usize = 20;
 /// Names of alerts that an answer shows.
 const NAMES: usize = 5;
 
-/// Characters of an expression that are shown around the place of a mistake.
-const AROUND: usize = 20;
+/// Characters of the commands that bring back what /stop has taken: with the rest of the answer they fit a message.
+const BACK: usize = 3000;
 
 impl Conversation {
     /// `/regexp EXPR`
@@ -29,11 +27,14 @@ impl Conversation {
         if pattern.is_empty() {
             return Ok(heard.reply(words.say(Word::HelpPattern, &[])));
         }
+        if pattern.eq_ignore_ascii_case("off") {
+            return self.regexp_off(heard);
+        }
         if let Err(err) = pattern::check(pattern) {
             return Ok(heard.reply(bad_pattern(words, pattern, &err)));
         }
         let room = heard.room();
-        let kept = self.guests.edit(|roster| {
+        let subscription = self.guests.edit(|roster| {
             // Who was removed while this waited for the file must not come in again by it.
             if !self.access.lets_in(roster, room.chat) {
                 return None;
@@ -46,21 +47,37 @@ impl Conversation {
             }
             roster.set_match(room.chat, room.thread, pattern);
             self.name(roster, heard);
-            Some(Some(had.labels))
+            Some(Some(roster.subscription(room.chat, room.thread).unwrap_or_default()))
         })?;
-        let Some(kept) = kept else { return Ok(Effects::default()) };
-        let Some(kept) = kept else { return Ok(heard.reply(words.say(Word::TooHeavy, &[]))) };
+        let Some(subscription) = subscription else { return Ok(Effects::default()) };
+        let Some(subscription) = subscription else { return Ok(heard.reply(words.say(Word::TooHeavy, &[]))) };
         log::info!("chat {}: match {pattern:?}", room.chat);
-        let mut text = match pattern::is_everything(pattern) {
-            true => words.say(Word::RegexpAll, &[]),
-            false => words.say(Word::RegexpSet, &[("pattern", pattern)]),
-        };
-        if !kept.is_empty() && !pattern::is_everything(pattern) {
-            text.push('\n');
-            text.push_str(&words.join(Word::RegexpKept, &[("labels", &codes(&kept))]));
+        let gets = ("gets", heard.whom(Word::WhoGets));
+        let mut lines = vec![match pattern::is_everything(pattern) {
+            true => words.say(Word::RegexpAll, &[gets]),
+            false => words.say(Word::RegexpSet, &[gets, ("pattern", pattern)]),
+        }];
+        if !subscription.labels.is_empty() && !is_everything(pattern) {
+            lines.push(words.join(Word::RegexpKept, &[("labels", &codes(&subscription.labels))]));
         }
-        text.push_str(&self.fitting(words, Wish::by_name(pattern)));
-        Ok(heard.reply(text))
+        lines.extend(self.silence(words, &subscription));
+        Ok(heard.reply(lines.join("\n") + &self.fitting(words, Wish::by_name(pattern))))
+    }
+
+    /// `/regexp off`
+    fn regexp_off(&self, heard: &Heard<'_>) -> Result<Effects, String> {
+        let (words, room) = (heard.words, heard.room());
+        let left = self.guests.edit(|roster| {
+            roster.clear_match(room.chat, room.thread);
+            roster.subscription(room.chat, room.thread)
+        })?;
+        log::info!("chat {}: no match any more", room.chat);
+        let mut lines = vec![words.say(Word::RegexpOff, &[])];
+        lines.push(match &left {
+            Some(left) => words.join(Word::RegexpOffKept, &[("labels", &codes(&left.labels))]),
+            None => words.say(Word::ListNothing, &[("none", heard.whom(Word::WhoGetsNone))]),
+        });
+        Ok(heard.reply(lines.join("\n")))
     }
 
     /// `/subscribe severity="critical", team=~"db|web"`
@@ -76,12 +93,7 @@ impl Conversation {
         });
         let matchers = match written {
             Ok(matchers) => matchers,
-            Err(err) => {
-                let shown = marked(text, err.at);
-                let values = [("reason", reason(words, &err)), ("shown", escape(&shown))];
-                let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
-                return Ok(heard.reply(words.join(Word::SubscribeBad, &values)));
-            }
+            Err(err) => return Ok(heard.reply(bad_matchers(words, text, &err))),
         };
         let room = heard.room();
         let wish = Wish::by_labels(&matchers);
@@ -104,20 +116,30 @@ impl Conversation {
             }
             roster.subscribe(room.chat, room.thread, &matchers);
             self.name(roster, heard);
-            Some(Ok(()))
+            Some(Ok(roster.subscription(room.chat, room.thread).unwrap_or_default()))
         })?;
-        match outcome {
+        let subscription = match outcome {
             None => return Ok(Effects::default()),
             Some(Err(Some(most))) => {
                 return Ok(heard.reply(words.say(Word::SubscribeFull, &[("most", &most.to_string())])));
             }
             Some(Err(None)) => return Ok(heard.reply(words.say(Word::TooHeavy, &[]))),
-            Some(Ok(())) => {}
-        }
+            Some(Ok(subscription)) => subscription,
+        };
         log::info!("chat {}: labels {matchers}", room.chat);
-        let mut text = words.join(Word::SubscribeSet, &[("matchers", &codes(std::slice::from_ref(&matchers)))]);
-        text.push_str(&self.fitting(words, wish));
-        Ok(heard.reply(text))
+        let shown = codes(std::slice::from_ref(&matchers));
+        let mut lines =
+            vec![words.join(Word::SubscribeSet, &[("gets", heard.whom(Word::WhoGets)), ("matchers", &shown)])];
+        let names = &subscription.patterns;
+        if let Some(everything) = names.iter().find(|pattern| is_everything(pattern)) {
+            let pattern = if everything.is_empty() { "*" } else { everything };
+            let still = ("still", heard.whom(Word::WhoStill));
+            lines.push(words.say(Word::SubscribeEverything, &[still, ("pattern", pattern)]));
+        } else if !names.is_empty() {
+            lines.push(words.join(Word::SubscribeKept, &[("names", &codes(names))]));
+        }
+        lines.extend(self.silence(words, &subscription));
+        Ok(heard.reply(lines.join("\n") + &self.fitting(words, wish)))
     }
 
     /// `/unsubscribe`, of one set of matchers or of all.
@@ -157,25 +179,46 @@ impl Conversation {
     pub(super) fn list(&self, heard: &Heard<'_>) -> Effects {
         let (words, room) = (heard.words, heard.room());
         let subscription = self.guests.roster().subscription(room.chat, room.thread);
-        let Some(subscription) = subscription else { return heard.reply(words.say(Word::ListNothing, &[])) };
-        let mut lines = vec![words.say(Word::ListTitle, &[])];
+        let Some(subscription) = subscription else {
+            return heard.reply(words.say(Word::ListNothing, &[("none", heard.whom(Word::WhoGetsNone))]));
+        };
+        let mut lines = vec![words.say(Word::ListTitle, &[("gets", heard.whom(Word::WhoGets))])];
         lines.extend(wishes(words, &subscription));
-        if let Some(until) = subscription.muted_until.filter(|until| *until > Timestamp::now()) {
-            let until = until.to_zoned(self.zone.clone());
-            let shown = strtime::format("%-d %b %H:%M %Z", &until).unwrap_or_else(|_| until.to_string());
-            lines.push(words.say(Word::ListMuted, &[("until", &shown)]));
-        }
+        lines.extend(self.silence(words, &subscription));
         heard.reply(lines.join("\n"))
     }
 
     /// `/stop`
     pub(super) fn stop(&self, heard: &Heard<'_>) -> Result<Effects, String> {
         let room = heard.room();
+        let this = (room.chat, heard.message.id);
+        // What there was is told also when this is handled again after a kill, and there is nothing any more.
+        let text = match self.store.kept(this).map_err(|err| err.to_string())? {
+            Some(text) => text,
+            None => {
+                let text = self.stopped(heard);
+                self.store.keep(this, &text).map_err(|err| err.to_string())?;
+                text
+            }
+        };
         self.guests.edit(|roster| roster.clear(room.chat, room.thread))?;
         log::info!("chat {}: no alerts any more", room.chat);
-        let mut effects = Effects::default();
-        effects.say(Reply::to(heard.message, heard.words.say(Word::Stopped, &[])));
-        Ok(effects)
+        Ok(heard.reply(text))
+    }
+
+    fn stopped(&self, heard: &Heard<'_>) -> String {
+        let (words, room) = (heard.words, heard.room());
+        let mut lines = vec![words.say(Word::Stopped, &[("stopped", heard.whom(Word::WhoStopped))])];
+        let subscription = self.guests.roster().subscription(room.chat, room.thread).unwrap_or_default();
+        if self.silence(words, &subscription).is_some() {
+            lines.push(words.say(Word::StoppedUnmuted, &[]));
+        }
+        let commands = commands(&subscription);
+        if !commands.is_empty() {
+            let shown: Vec<String> = commands.iter().map(|text| format!("<code>{}</code>", escape(text))).collect();
+            lines.push(words.join(Word::StoppedBack, &[("commands", &shown.join("\n"))]));
+        }
+        lines.join("\n")
     }
 
     /// A line on the alerts seen lately that a wish fits; empty when none were seen.
@@ -186,9 +229,8 @@ impl Conversation {
             return String::new();
         }
         let fitting: Vec<_> = seen::fitting(&alerts, &wish).collect();
-        let forms = words.get(Word::CountAlerts);
         let line = if fitting.is_empty() {
-            words.say(Word::SeenNone, &[("count", &words.count(forms, alerts.len() as u64))])
+            words.say(Word::SeenNone, &[])
         } else {
             let mut names: Vec<&str> = Vec::new();
             for alert in &fitting {
@@ -200,21 +242,47 @@ impl Conversation {
             let more = names.len() > NAMES;
             names.truncate(NAMES);
             let names = format!("{}{}", names.join(", "), if more { ", …" } else { "" });
-            let count = words.count(forms, fitting.len() as u64);
-            words.say(Word::SeenFit, &[("count", &count), ("names", &names)])
+            words.say(Word::SeenFit, &[("count", &fitting.len().to_string()), ("names", &names)])
         };
         format!("\n\n{line}")
     }
 }
 
 /// What a subscription holds, a line each.
-pub(super) fn wishes(words: Words, subscription: &Subscription) -> Vec<String> {
-    let by_name = subscription.patterns.iter().map(|pattern| match pattern::is_everything(pattern) {
-        true => words.say(Word::ListAll, &[]),
+fn wishes(words: Words, subscription: &Subscription) -> Vec<String> {
+    let all = if subscription.labels.is_empty() { Word::ListAll } else { Word::ListAllAnyway };
+    let by_name = subscription.patterns.iter().map(|pattern| match is_everything(pattern) {
+        true => words.say(all, &[]),
         false => words.say(Word::ListMatch, &[("pattern", pattern)]),
     });
     let by_labels = subscription.labels.iter().map(|set| words.say(Word::ListLabels, &[("matchers", set)]));
     by_name.chain(by_labels).collect()
+}
+
+/// Whether nobody's alert is left out: also the plain forms of an expression that is found in every name.
+fn is_everything(pattern: &str) -> bool {
+    pattern::is_everything(pattern) || matches!(pattern, "" | "." | ".*" | ".+")
+}
+
+/// What to write to have it again; as much of it as fits an answer.
+fn commands(subscription: &Subscription) -> Vec<String> {
+    let names = &subscription.patterns;
+    let by_name = match names.iter().any(|pattern| is_everything(pattern)) {
+        true => Some("/regexp *".to_owned()),
+        false => (!names.is_empty()).then(|| format!("/regexp {}", names.join("|"))),
+    };
+    let by_labels = subscription.labels.iter().map(|set| format!("/subscribe {set}"));
+    let mut length = 0;
+    let mut commands: Vec<String> = Vec::new();
+    for command in by_name.into_iter().chain(by_labels) {
+        length += command.chars().count() + 1;
+        if length > BACK {
+            commands.push("…".to_owned());
+            break;
+        }
+        commands.push(command);
+    }
+    commands
 }
 
 /// Whether a set that stands in the users file means the same as this canonical one.
@@ -226,54 +294,23 @@ fn codes(texts: &[String]) -> String {
     texts.iter().map(|text| format!("<code>{}</code>", escape(text))).collect::<Vec<_>>().join(", ")
 }
 
-fn bad_pattern(words: Words, pattern: &str, err: &PatternError) -> String {
-    if err.kind == Mistake::TooLong {
-        let (length, most) = (pattern.chars().count().to_string(), pattern::LONGEST.to_string());
-        return words.say(Word::RegexpTooLong, &[("length", &length), ("most", &most)]);
-    }
-    let shown = escape(&marked(pattern, err.at));
-    words.join(Word::RegexpBad, &[("reason", &reason(words, err)), ("shown", &shown)])
-}
-
-/// Why, in the person's words where it is something that people ask about; in Telegram's HTML.
-fn reason(words: Words, err: &PatternError) -> String {
-    match err.kind {
-        Mistake::LookAround => words.say(Word::RegexpLookAround, &[]),
-        Mistake::Backreference => words.say(Word::RegexpBackreference, &[]),
-        _ => escape(&err.reason),
-    }
-}
-
-/// The text with a mark under the character at which it went wrong; of a long text what is around it.
-fn marked(text: &str, at: Option<usize>) -> String {
-    let flat: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let middle = at.unwrap_or(0);
-    let from = middle.saturating_sub(AROUND);
-    let to = flat.len().min(middle + AROUND);
-    let mut line: String = flat[from.min(flat.len())..to].iter().collect();
-    let before = if from > 0 { "…" } else { "" };
-    if to < flat.len() {
-        line.push('…');
-    }
-    match at {
-        Some(at) => format!("{before}{line}\n{}^", " ".repeat(before.chars().count() + at - from)),
-        None => line,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_place_of_a_mistake() {
-        assert_eq!(marked("mem(cpu", Some(3)), "mem(cpu\n   ^");
-        assert_eq!(marked("mem(", Some(4)), "mem(\n    ^");
-        assert_eq!(marked("a\nb", None), "a b");
-        let long = format!("{}({}", "x".repeat(100), "y".repeat(100));
-        let shown = marked(&long, Some(100));
-        let (line, mark) = shown.split_once('\n').unwrap();
-        assert_eq!(line.chars().nth(mark.chars().count() - 1), Some('('));
-        assert!(line.starts_with('…') && line.ends_with('…') && line.chars().count() < 45);
+    fn what_brings_everything_back() {
+        let of = |patterns: &[&str], labels: &[&str]| {
+            let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+            commands(&Subscription { patterns: own(patterns), labels: own(labels), ..Subscription::default() })
+        };
+        assert_eq!(of(&[], &[]), Vec::<String>::new());
+        assert_eq!(of(&["a", "b|c"], &["x=\"1\""]), ["/regexp a|b|c", "/subscribe x=\"1\""]);
+        assert_eq!(of(&["a", ""], &[]), ["/regexp *"]);
+        let long = "ж".repeat(2000);
+        assert_eq!(
+            of(&[&long], &["a=b", &long, "c=d"]),
+            [format!("/regexp {long}"), "/subscribe a=b".into(), "…".into()]
+        );
     }
 }

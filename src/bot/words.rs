@@ -41,6 +41,11 @@ macro_rules! words {
 words! {
     Start = "start",
     StartNoGrafana = "start.no_grafana",
+    WhoGets = "who.gets",
+    WhoGetsNone = "who.gets_none",
+    WhoStill = "who.still",
+    WhoStopped = "who.stopped",
+    TimeMoment = "time.moment",
     Help = "help",
     HelpGrafana = "help.grafana",
     HelpAdmin = "help.admin",
@@ -52,6 +57,8 @@ words! {
     CommandSubscribe = "command.subscribe",
     CommandUnsubscribe = "command.unsubscribe",
     CommandList = "command.list",
+    CommandMute = "command.mute",
+    CommandUnmute = "command.unmute",
     CommandStop = "command.stop",
     CommandDashboards = "command.dashboards",
     CommandUsers = "command.users",
@@ -59,14 +66,34 @@ words! {
     Forwarded = "forwarded",
     Failed = "failed",
     TooMany = "too_many",
+    Unknown = "unknown",
+    UnknownNear = "unknown.near",
     RegexpSet = "regexp.set",
     RegexpAll = "regexp.all",
+    RegexpOff = "regexp.off",
+    RegexpOffKept = "regexp.off_kept",
     RegexpBad = "regexp.bad",
     RegexpLookAround = "regexp.look_around",
     RegexpBackreference = "regexp.backreference",
     RegexpTooLong = "regexp.too_long",
     RegexpKept = "regexp.kept",
+    MistakeUnclosed = "mistake.unclosed",
+    MistakeUnopened = "mistake.unopened",
+    MistakeQuote = "mistake.quote",
+    MistakeRepetition = "mistake.repetition",
+    MistakeBounds = "mistake.bounds",
+    MistakeUnknown = "mistake.unknown",
+    MistakeNoLabel = "mistake.no_label",
+    MistakeNoSign = "mistake.no_sign",
+    MistakeNoComma = "mistake.no_comma",
+    MistakeEmpty = "mistake.empty",
+    MistakeTooLong = "mistake.too_long",
+    MistakeTooBig = "mistake.too_big",
+    MistakeTooMany = "mistake.too_many",
+    MistakeOther = "mistake.other",
     SubscribeSet = "subscribe.set",
+    SubscribeEverything = "subscribe.everything",
+    SubscribeKept = "subscribe.kept",
     SubscribeBad = "subscribe.bad",
     SubscribeFull = "subscribe.full",
     TooHeavy = "too_heavy",
@@ -78,10 +105,16 @@ words! {
     ListTitle = "list.title",
     ListMatch = "list.match",
     ListAll = "list.all",
+    ListAllAnyway = "list.all_anyway",
     ListLabels = "list.labels",
     ListMuted = "list.muted",
     ListNothing = "list.nothing",
+    MuteSet = "mute.set",
+    MuteHow = "mute.how",
+    MuteEnded = "mute.ended",
     Stopped = "stopped",
+    StoppedBack = "stopped.back",
+    StoppedUnmuted = "stopped.unmuted",
     AccessAsked = "access.asked",
     AccessAskedGroup = "access.asked_group",
     AccessNoAdmin = "access.no_admin",
@@ -89,6 +122,7 @@ words! {
     AccessRequestGroup = "access.request_group",
     AccessApprove = "access.approve",
     AccessDeny = "access.deny",
+    AccessAfterAll = "access.after_all",
     AccessApproved = "access.approved",
     AccessDenied = "access.denied",
     AccessGone = "access.gone",
@@ -98,10 +132,12 @@ words! {
     AccessGroupIn = "access.group_in",
     AdminOnly = "admin.only",
     AdminPrivately = "admin.privately",
+    AdminAnonymous = "admin.anonymous",
     UsersTitle = "users.title",
     UsersLine = "users.line",
     UsersAdmin = "users.admin",
     UsersBlocked = "users.blocked",
+    UsersMuted = "users.muted",
     UsersNothing = "users.nothing",
     UsersEmpty = "users.empty",
     UsersOpen = "users.open",
@@ -113,7 +149,14 @@ words! {
     RemoveLast = "remove.last",
     GrafanaNone = "grafana.none",
     GrafanaFailed = "grafana.failed",
-    CountAlerts = "count.alerts",
+    GrafanaUnreachable = "grafana.unreachable",
+    GrafanaDenied = "grafana.denied",
+    GrafanaNotFound = "grafana.not_found",
+    GrafanaNoRenderer = "grafana.no_renderer",
+    GrafanaBusy = "grafana.busy",
+    GrafanaNotDrawn = "grafana.not_drawn",
+    GrafanaNotPicture = "grafana.not_picture",
+    GrafanaOther = "grafana.other",
     CountChats = "count.chats",
     CountDashboards = "count.dashboards",
     CountPanels = "count.panels",
@@ -130,6 +173,7 @@ words! {
     BrowseUnknown = "browse.unknown",
     BrowseUnknownIn = "browse.unknown_in",
     BrowseNearest = "browse.nearest",
+    BrowseElsewhere = "browse.elsewhere",
     BrowseCannotDraw = "browse.cannot_draw",
     BrowsePage = "browse.page",
     PictureDrawing = "picture.drawing",
@@ -177,6 +221,11 @@ impl Words {
     /// A text without places.
     pub fn get(self, word: Word) -> &'static str {
         self.0.words.get(word.key()).map_or_else(|| word.key(), String::as_str)
+    }
+
+    /// The form of a text for a person, a group, a topic of it, or a channel: of those separated by `|`, by number.
+    pub fn form(self, word: Word, form: usize) -> &'static str {
+        self.get(word).split('|').nth(form).unwrap_or_default()
     }
 
     /// A text with its places filled; the values are escaped.
@@ -248,6 +297,16 @@ mod tests {
             for word in Word::ALL {
                 let english = CATALOGUES[0].words[word.key()].as_str();
                 assert_eq!(places(words.get(*word)), places(english), "{} {}", words.code(), word.key());
+            }
+        }
+    }
+
+    #[test]
+    fn for_each_kind_of_chat_there_is_a_form() {
+        for words in Words::all() {
+            for word in [Word::WhoGets, Word::WhoGetsNone, Word::WhoStill, Word::WhoStopped] {
+                let forms: BTreeSet<&str> = words.get(word).split('|').collect();
+                assert_eq!(forms.len(), 4, "{} {}", words.code(), word.key());
             }
         }
     }

@@ -10,7 +10,7 @@ use super::search::Hit;
 const SHOWN: usize = 8;
 
 /// Names less alike than this are no help (Jaro-Winkler, 0 to 1).
-const ALIKE: f64 = 0.7;
+const ALIKE: f64 = 0.8;
 
 /// What the word for a dashboard means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -228,6 +228,8 @@ impl Parts {
         let Part::Topic(members) = &mut self.parts[at] else { unreachable!("only topics were looked for") };
         if members.thread() != thread {
             members.remove("thread");
+            // That silence was another topic's.
+            members.remove("muted_until");
             if let Some(thread) = thread {
                 members.set("thread", thread.to_string());
             }

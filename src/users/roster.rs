@@ -135,6 +135,21 @@ impl Roster {
         });
     }
 
+    /// No `match` any more; `labels` stay.
+    pub fn clear_match(&mut self, chat: i64, thread: Option<i64>) {
+        self.change(chat, |parts| parts.at(general(thread)).for_each(|members| members.remove("match")));
+    }
+
+    /// Nothing is told before this moment, to a chat or topic that wants something; or it is told again.
+    pub fn set_muted(&mut self, chat: i64, thread: Option<i64>, until: Option<Timestamp>) {
+        self.change(chat, |parts| {
+            parts.at(general(thread)).for_each(|members| match until {
+                Some(until) => members.set("muted_until", quoted(&until.to_string())),
+                None => members.remove("muted_until"),
+            });
+        });
+    }
+
     /// Adds a matcher set, in canonical form; false if one that means the same was there. A chat that is not let in is.
     pub fn subscribe(&mut self, chat: i64, thread: Option<i64>, matchers: &str) -> bool {
         let wanted = canonical(matchers);

@@ -18,11 +18,14 @@ fn the_first_administrator_pairs_and_lets_others_in() {
     world.start();
     let code = code(&world);
     has(&world.asked(ADMIN, "/start"), &["Nobody looks after this bot yet"]);
-    has(&world.asked(2, "/start WRONG234"), &["За этим ботом пока никто не присматривает"]);
+    has(&world.asked(2, "/start WRONG234"), &["У этого бота ещё нет администратора"]);
     has(&world.asked(ADMIN, &format!("/start {code}")), &["✅ You are this bot's administrator now.", "/regexp"]);
     assert_eq!(world.users()["1"]["role"], "admin");
     // The code is good for one.
-    has(&world.asked(2, &format!("/start {code}")), &["Ваша просьба передана; если вас допустят, я напишу."]);
+    has(
+        &world.asked(2, &format!("/start {code}")),
+        &["Ваш запрос передан администратору; если доступ откроют, я напишу."],
+    );
     assert!(world.users().get("2").is_none());
     let request = world.hears(ADMIN, 3, "the request");
     has(&text_of(&request), &["🔑 Боря <b> wants to be let in.\nid 2"]);
@@ -33,7 +36,7 @@ fn the_first_administrator_pairs_and_lets_others_in() {
 
     let update = world.press(ADMIN, &request, "✅ Approve", ADMIN);
     let welcome = world.hears(2, 3, "the approval");
-    has(&text_of(&welcome), &["✅ Вам открыт доступ.", "/regexp"]);
+    has(&text_of(&welcome), &["✅ Вам открыт доступ. Оповещений вы пока не получаете", "/regexp"]);
     world.settled(update);
     let decided = world.said(ADMIN).last().unwrap().clone();
     assert_eq!(decided["message_id"], request["message_id"]);
@@ -54,19 +57,78 @@ fn turned_down_is_turned_down() {
     world.person(2, "Eve", "en");
     world.person(5, "Вера", "ru");
     world.start();
-    has(&world.asked(5, "/start"), &["👋 Я приношу"]);
+    has(&world.asked(5, "/start"), &["👋 Я присылаю"]);
     has(&world.asked(2, "/start"), &["Your request was passed on"]);
     let (first, second) = (world.hears(ADMIN, 1, "the request"), world.hears(5, 2, "the request"));
-    has(&text_of(&second), &["просит допустить"]);
+    has(&text_of(&second), &["просит доступ"]);
     let update = world.press(ADMIN, &first, "❌ Deny", ADMIN);
     world.settled(update);
     // The other administrator sees it too, and a late press changes nothing.
     has(&text_of(world.said(5).last().unwrap()), &["отказано", "Ada"]);
+    assert_eq!(
+        world.said(5).last().unwrap()["reply_markup"]["inline_keyboard"][0][0]["text"],
+        "✅ Всё-таки открыть доступ"
+    );
     let late = world.forge(5, second["message_id"].as_i64().unwrap(), "a:2", 5);
     world.settled(late);
     assert!(world.users().get("2").is_none());
     assert_eq!(world.said(2).len(), 1, "nothing is said to who was turned down");
     world.ignored(json!({"chat": 2, "text": "/start"}));
+}
+
+#[test]
+fn a_deny_by_a_slip_is_undone_under_the_same_message() {
+    let mut world =
+        World::new("after-all", r#"{"1": {"role": "admin"}, "5": {"role": "admin"}, "6": {"role": "admin"}}"#);
+    world.person(2, "Eve", "en");
+    world.person(5, "Вера", "ru");
+    world.person(6, "Gus", "en");
+    world.start();
+    has(&world.asked(5, "/start"), &["👋"]);
+    world.ask(2, "/start");
+    let (first, second) = (world.hears(ADMIN, 1, "the request"), world.hears(5, 2, "the request"));
+    let third = world.hears(6, 1, "the request");
+    // Nobody was turned down yet.
+    let early = world.forge(ADMIN, first["message_id"].as_i64().unwrap(), "l:2", ADMIN);
+    world.settled(early);
+    assert!(world.users().get("2").is_none());
+    let update = world.press(ADMIN, &first, "❌ Deny", ADMIN);
+    world.settled(update);
+    let denied = world.said(5).last().unwrap().clone();
+    assert_eq!(denied["message_id"], second["message_id"]);
+    // Who is no administrator any more, and who never was one, undo nothing.
+    world.scratch.write("users.json", r#"{"1": {"role": "admin"}, "5": {"role": "admin"}}"#);
+    for who in [6, 2] {
+        let update = world.forge(who, third["message_id"].as_i64().unwrap(), "l:2", who);
+        world.settled(update);
+    }
+    assert!(world.users().get("2").is_none());
+
+    // What one of them does is not on disk when the other one presses.
+    world.unfinished(true);
+    let one = world.press(5, &denied, "✅ Всё-таки открыть доступ", 5);
+    until("the entry", || world.users().get("2").map(drop));
+    let denied = world.said(ADMIN).last().unwrap().clone();
+    let other = world.press(ADMIN, &denied, "✅ Let in after all", ADMIN);
+    until("both", || (world.log().matches("cannot write what the bot remembers").count() >= 2).then_some(()));
+    world.kill();
+    world.unfinished(false);
+    world.start();
+    world.settled(one);
+    world.settled(other);
+    assert_eq!(world.users()["2"], json!({"name": "Eve"}));
+    let welcome: Vec<String> = world.said(2).iter().map(text_of).collect();
+    assert_eq!(welcome.len(), 2, "{welcome:?}");
+    has(&welcome[1], &["✅ You were let in. You get no alerts yet", "/regexp"]);
+    for admin in [ADMIN, 5] {
+        let decided = world.said(admin).last().unwrap().clone();
+        has(&text_of(&decided), &["Вера"]);
+        assert!(decided.get("reply_markup").is_none(), "{decided}");
+    }
+    assert_eq!(world.log().matches("was let in by").count(), 2, "by the same press, again after the kill");
+    let late = world.forge(ADMIN, first["message_id"].as_i64().unwrap(), "l:2", ADMIN);
+    world.settled(late);
+    assert_eq!(world.said(2).len(), 2);
 }
 
 #[test]
@@ -140,14 +202,17 @@ fn a_group_is_let_in_as_a_whole() {
     // Somebody of the group asks; an administrator of the bot approves.
     world.ignored(json!({"chat": -1001, "from": 5, "text": "/list"}));
     let answer = world.ask_as(json!({"chat": -1001, "from": 5, "text": "/start"}));
-    has(&text_of(&answer), &["Your request was passed on."]);
+    has(&text_of(&answer), &["Your request was passed on to the administrator."]);
     let request = world.hears(ADMIN, 1, "the request");
     has(&text_of(&request), &["🔑 The group Ops & <co> wants to be let in; Fay asks."]);
     let update = world.press(ADMIN, &request, "✅ Approve", ADMIN);
     world.settled(update);
-    has(&text_of(world.said(-1001).last().unwrap()), &["This group was let in"]);
+    has(
+        &text_of(world.said(-1001).last().unwrap()),
+        &["This group was let in", "/regexp or /subscribe chooses its alerts"],
+    );
     let answer = world.ask_as(json!({"chat": -1001, "from": 6, "text": "/regexp mem"}));
-    has(&text_of(&answer), &["✅"]);
+    has(&text_of(&answer), &["✅ This group gets alerts in whose name mem is found."]);
     assert!(answer["reply_to_message"]["message_id"].is_i64(), "in a group it is an answer: {answer}");
     // Being let in there lets nobody in here.
     world.ignored(json!({"chat": 5, "text": "/list"}));

@@ -93,10 +93,14 @@ fn each_topic_has_its_own_subscriptions() {
     has(&ask(Some(9), "/list"), &["team=\"web\""]);
     has(&ask(None, "/list"), &["all of them"]);
     ask(Some(7), "/stop");
-    has(&ask(Some(7), "/list"), &["You get no alerts."]);
+    has(&ask(Some(7), "/list"), &["This topic gets no alerts."]);
+    has(&ask(Some(9), "/mute 1h"), &["🔇 No alerts until "]);
+    has(&ask(None, "/mute"), &["For how long?"]);
+    has(&ask(None, "/list"), &["This group gets alerts\n• all of them"]);
     has(&ask(Some(9), "/list"), &["team=\"web\""]);
     let entries = world.users()["-1001"].clone();
     assert!(entries.to_string().contains("\"thread\":9"), "{entries}");
+    assert_eq!(entries.to_string().matches("muted_until").count(), 1, "{entries}");
 }
 
 #[test]
@@ -131,18 +135,21 @@ fn who_is_meant_and_who_speaks() {
     world.ignored(group("go back"));
     world.ignored(group("/weather"));
     world.ignored(json!({"chat": -1003, "sender_chat": -1003, "text": "/weather"}));
-    has(&text_of(&world.ask_as(group(&format!("/list@{me}")))), &["You get no alerts."]);
+    has(&text_of(&world.ask_as(group(&format!("/list@{me}")))), &["This group gets no alerts."]);
 
     // An anonymous administrator of the group is the group; nobody knows which of the bot's administrators it may be.
     let anonymous = |text: &str| json!({"chat": -1001, "from": 1_087_968_824_i64, "sender_chat": -1001, "text": text});
     has(&text_of(&world.ask_as(anonymous("/regexp disk"))), &["✅"]);
-    has(&text_of(&world.ask_as(anonymous("/users"))), &["for administrators"]);
+    has(&text_of(&world.ask_as(anonymous("/users"))), &["for administrators of the bot. If you write anonymously"]);
     // A foreign channel speaks for nobody.
     world.ignored(json!({"chat": -1001, "from": 136_817_688, "sender_chat": -1009, "text": "/stop"}));
     assert_eq!(world.users()["-1001"], "disk");
 
     // A channel is let in as a whole, too.
-    has(&text_of(&world.ask_as(json!({"chat": -1003, "sender_chat": -1003, "text": "/regexp news"}))), &["✅"]);
+    has(
+        &text_of(&world.ask_as(json!({"chat": -1003, "sender_chat": -1003, "text": "/regexp news"}))),
+        &["✅ This channel gets alerts"],
+    );
     assert_eq!(world.users()["-1003"], "news");
     has(&text_of(&world.ask_as(json!({"chat": -1003, "sender_chat": -1003, "text": "/start"}))), &["👋"]);
 

@@ -120,7 +120,14 @@ fn cut_off_after_the_users_file_is_the_same_as_never() {
 
     world.cut_off(json!({"chat": ADMIN, "text": "/unsubscribe last=1"}));
     has(&last(&world, ADMIN), &["✅ Not any more"]);
-    has(&world.asked(ADMIN, "/unsubscribe last=1"), &["You have no subscription last=\"1\"."]);
+    has(&world.asked(ADMIN, "/unsubscribe last=1"), &["There is no subscription last=\"1\" here."]);
+
+    world.cut_off(json!({"chat": ADMIN, "text": "/mute 2h"}));
+    has(&last(&world, ADMIN), &["🔇 No alerts until "]);
+    world.cut_off(json!({"chat": ADMIN, "text": "/stop"}));
+    has(&last(&world, ADMIN), &["✅ You get no alerts any more.", "silence of /mute is over", "/subscribe n=\"18\""]);
+    assert_eq!(world.users()["1"], json!({"role": "admin"}));
+    has(&world.asked(ADMIN, "/mute 2h"), &["You get no alerts."]);
 
     world.sql("INSERT INTO places VALUES (5, 0, 9999999999999, '{}')");
     world.cut_off(json!({"chat": ADMIN, "text": "/remove 5"}));

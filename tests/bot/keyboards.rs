@@ -118,13 +118,24 @@ fn typed_as_people_type() {
     assert!(flat(world.keys(ADMIN)).contains(&"Orders".to_owned()));
     has(&asked_for(&world, &world.tap(ADMIN, "Orders")), &["panelId=3"]);
     has(&world.asked(ADMIN, "<i>nothing</i> &amp;"), &["«<i>nothing</i> &amp;»"]);
-    has(&world.asked(ADMIN, "/nosuchcommand"), &["nosuchcommand"]);
+    // A slash is a dashboard's, or a part of its name; else it is a command that was mistyped.
+    has(&world.asked(ADMIN, "/nosuchcommand"), &["«nosuchcommand». All dashboards: /dashboards; commands: /help"]);
+    for (text, said) in [
+        ("/regex cpu", "There is no command /regex. Did you mean /regexp? All of them: /help"),
+        ("/STPO", "There is no command /STPO. Did you mean /stop? All of them: /help"),
+    ] {
+        let keys = world.keys(ADMIN);
+        assert_eq!((world.asked(ADMIN, text).as_str(), world.keys(ADMIN)), (said, keys), "{text}");
+    }
+    has(&world.asked(ADMIN, "/shop"), &["📊 Web shop"]);
+    let said = world.asked(ADMIN, "Stop");
+    assert!(!said.contains("Did you mean") && said.contains("/help"), "{said}");
 
     has(&world.asked(2, "/start"), &["картинки панелей Grafana"]);
     has(&text_of(&world.tap(2, "Mail")), &["📊 Mail"]);
     assert!(flat(world.keys(2)).contains(&"назад".to_owned()), "{:?}", world.keys(2));
     has(&world.asked(2, "go back"), &["3 дашборда"]);
-    has(&world.asked(2, "zzzzzz"), &["Ничего с названием «zzzzzz» нет."]);
+    has(&world.asked(2, "zzzzzz"), &["Ни дашборда, ни панели «zzzzzz» нет. Все дашборды: /dashboards, команды: /help"]);
     assert_eq!(world.violations(), []);
 }
 
@@ -206,18 +217,23 @@ fn pictures_of_others_are_not_theirs_to_press() {
 fn grafana_that_fails_is_named_and_the_rest_goes_on() {
     let standin = Standin::start(Setup { fault: Some(Fault::NoRenderer), ..setup() });
     let mut world = World::new("no-renderer", USERS).grafana(&standin);
+    world.person(2, "Боря", "ru");
     world.start();
     world.ask(ADMIN, "Web shop");
     let said = world.asked(ADMIN, "Orders");
-    has(&said, &["⚠️ No picture of Orders", "renderer"]);
+    has(&said, &["⚠️ No picture of Orders: Grafana cannot draw pictures: it has no image renderer."]);
     assert!(!said.contains("glsa_") && !world.log().contains("glsa_"));
     world.end();
 
     let mut world = world.set("grafana_url", json!("http://127.0.0.1:9"));
     world.start();
     has(&world.asked(ADMIN, "/start"), &["👋"]);
-    has(&world.asked(ADMIN, "/dashboards"), &["⚠️ Grafana: "]);
-    has(&world.asked(ADMIN, "Web shop"), &["⚠️ Grafana: "]);
+    has(&world.asked(ADMIN, "/dashboards"), &["⚠️ Grafana is not reachable now; the bot's log says why."]);
+    has(&world.asked(ADMIN, "Web shop"), &["⚠️ Grafana is not reachable now; the bot's log says why."]);
+    has(&world.asked(ADMIN, "/regex mem"), &["Did you mean /regexp?"]);
+    has(&world.asked(2, "/dashboards"), &["⚠️ Grafana сейчас недоступна; причина – в журнале бота."]);
+    assert!(!world.said(2).iter().any(|message| text_of(message).contains("127.0.0.1")));
+    has(&world.log(), &["cannot reach http://127.0.0.1:9"]);
     has(&world.asked(ADMIN, "/regexp mem"), &["✅"]);
     world.end();
 
@@ -328,7 +344,7 @@ fn commands_of_other_bots_are_theirs() {
         world.ignored(channel(text));
     }
     // With the bot's name, or with a dashboard's whole name, or with that of one of its panels.
-    has(&text_of(&world.ask_as(group(&format!("/weather@{me}")))), &["Nothing is called"]);
+    has(&text_of(&world.ask_as(group(&format!("/weather@{me}")))), &["«weather». All dashboards: /dashboards"]);
     for said in [group, channel] {
         has(&text_of(&world.ask_as(said("/web-shop"))), &["📊 Web shop"]);
         has(&text_of(&world.ask_as(said("/WEB shop"))), &["📊 Web shop"]);

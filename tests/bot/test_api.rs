@@ -75,10 +75,10 @@ fn the_conversation_with_telegram_test_api() {
     let talk = Talk { server };
     let ada = json!({"id": 1, "is_bot": false, "first_name": "Ada", "language_code": "en"});
     let boris = json!({"id": 2, "is_bot": false, "first_name": "Борис", "language_code": "ru"});
-    talk.ask(&boris, "/start", &["За этим ботом пока никто не присматривает"]);
+    talk.ask(&boris, "/start", &["У этого бота ещё нет администратора"]);
     let greeting = talk.ask(&ada, &format!("/start {code}"), &["administrator now", "/regexp"]);
     has(&keys(&greeting), &["Web shop"]);
-    talk.ask(&boris, "/start", &["Ваша просьба передана"]);
+    talk.ask(&boris, "/start", &["Ваш запрос передан"]);
     let request = talk.hears(&ada, 2, "the request");
     has(text_of(&request), &["Борис", "wants to be let in"]);
     talk.server.press(&ada, &request, "✅ Approve");
@@ -94,7 +94,7 @@ fn the_conversation_with_telegram_test_api() {
     said("/regexp (", &["❌"]);
     said("/subscribe severity=\"critical\"", &["✅", "severity=", "critical"]);
     said("/list", &["mem|cpu", "severity=", "critical"]);
-    said("/unsubscribe severity=\"critical\"", &["Больше не надо"]);
+    said("/unsubscribe severity=\"critical\"", &["Подписка отменена"]);
     said("/stop", &["больше не получаете"]);
     said("/help", &["Оповещения", "Дашборды"]);
     said("/users", &["для администраторов"]);

@@ -30,12 +30,12 @@ RULES = [
 ENGLISH = {
     "asked": "Your request was passed on", "welcome": "You were let in", "list": "/list", "listed": "You get alerts",
     "set": "You get alerts in whose name mem|cpu is found", "back": "go back", "day": "24h", "drawn": "last 24h",
-    "wrong": "no regular expression", "nothing": "Nothing is called", "near": "Did you mean",
+    "wrong": "no regular expression", "nothing": "No dashboard or panel is called", "near": "Did you mean",
 }
 RUSSIAN = {
-    "asked": "Ваша просьба передана", "welcome": "Вам открыт доступ", "list": "/list", "listed": "Вы получаете оповещения",
+    "asked": "Ваш запрос передан", "welcome": "Вам открыт доступ", "list": "/list", "listed": "Вы получаете оповещения",
     "set": "в имени которых найдено mem|cpu", "back": "назад", "day": "24\u00a0ч", "drawn": "за 24\u00a0ч",
-    "wrong": "не регулярное выражение", "nothing": "Ничего с названием", "near": "Может быть",
+    "wrong": "не регулярное выражение", "nothing": "Ни дашборда, ни панели", "near": "Может быть",
 }
 
 SAID = "return document.querySelector('#log').innerText.includes(arguments[0])"

@@ -325,12 +325,13 @@ impl Store {
         self.db().query_row(select, [person], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
-    /// Whether the press with this id decides about an open request: the first one does, again after a kill.
-    pub fn decides(&self, chat: i64, query: &str) -> Result<bool> {
+    /// Whether the press with this id decides about an open request, or about one that was denied: the first one does,
+    /// again after a kill.
+    pub fn decides(&self, chat: i64, query: &str, denied: bool) -> Result<bool> {
         let db = self.db();
         db.execute(
-            "INSERT OR IGNORE INTO meta SELECT ?, ? FROM requests WHERE chat = ? AND NOT denied",
-            params![deciding(chat), query, chat],
+            "INSERT OR IGNORE INTO meta SELECT ?, ? FROM requests WHERE chat = ? AND denied = ?",
+            params![deciding(chat), query, chat, denied],
         )?;
         let first = "SELECT value = ? FROM meta WHERE key = ?";
         let is_first = db.query_row(first, params![query, deciding(chat)], |row| row.get(0)).optional()?;
@@ -405,7 +406,7 @@ impl Store {
         db.execute("DELETE FROM asked WHERE request NOT IN (SELECT chat FROM requests)", [])?;
         db.execute(
             "DELETE FROM meta WHERE key LIKE 'deciding:%'
-             AND key NOT IN (SELECT 'deciding:' || chat FROM requests WHERE NOT denied)",
+             AND key NOT IN (SELECT 'deciding:' || chat FROM requests)",
             [],
         )?;
         Ok(())

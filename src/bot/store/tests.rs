@@ -116,8 +116,9 @@ fn requests_and_the_messages_that_put_them() {
     store.apply(&decided(false)).unwrap();
     assert!(store.request(7).unwrap().unwrap().denied);
     assert_eq!(store.open_requests(3).unwrap(), 0);
+    assert_eq!(store.asked(7).unwrap(), [(1, 55)], "where it can be decided otherwise");
     store.apply(&decided(true)).unwrap();
-    assert_eq!(store.request(7).unwrap(), None);
+    assert_eq!((store.request(7).unwrap(), store.asked(7).unwrap()), (None, vec![]));
 }
 
 #[test]
@@ -136,17 +137,23 @@ fn the_first_press_decides_also_after_a_kill() {
     let store = store();
     let request = asks(7, Some(7));
     let asks = Effects { changes: vec![Change::Requested(request)], ..Effects::default() };
-    assert!(!store.decides(7, "q1").unwrap(), "nobody asks");
+    assert!(!store.decides(7, "q1", false).unwrap(), "nobody asks");
     store.apply(&asks).unwrap();
-    assert!(store.decides(7, "q1").unwrap());
-    assert!(!store.decides(7, "q2").unwrap() && store.decides(7, "q1").unwrap());
+    assert!(store.decides(7, "q1", false).unwrap());
+    assert!(!store.decides(7, "q2", false).unwrap() && store.decides(7, "q1", false).unwrap());
     store.undecided(7).unwrap();
-    assert!(store.decides(7, "q2").unwrap(), "the first one could not");
+    assert!(store.decides(7, "q2", false).unwrap(), "the first one could not");
     store.forget().unwrap();
-    assert!(!store.decides(7, "q1").unwrap(), "housekeeping decides nothing");
+    assert!(!store.decides(7, "q1", false).unwrap(), "housekeeping decides nothing");
     let denied = Change::Decided { chat: 7, approved: false };
     store.apply(&Effects { changes: vec![denied], ..Effects::default() }).unwrap();
-    assert!(!store.decides(7, "q1").unwrap() && !store.decides(7, "q2").unwrap(), "it is decided");
+    assert!(!store.decides(7, "q1", false).unwrap() && !store.decides(7, "q2", false).unwrap(), "it is decided");
+    assert!(store.decides(7, "q3", true).unwrap() && !store.decides(7, "q4", true).unwrap(), "but for second thoughts");
+    store.forget().unwrap();
+    assert!(store.decides(7, "q3", true).unwrap() && !store.decides(7, "q4", true).unwrap(), "also after a kill");
+    let approved = Change::Decided { chat: 7, approved: true };
+    store.apply(&Effects { changes: vec![approved], ..Effects::default() }).unwrap();
+    assert!(!store.decides(7, "q3", true).unwrap() && !store.decides(7, "q4", true).unwrap());
 }
 
 #[test]

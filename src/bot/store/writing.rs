@@ -63,9 +63,10 @@ fn change_one(tx: &Transaction<'_>, change: &Change) -> Result<()> {
         }
         Change::Decided { chat, approved: true } => {
             tx.execute("DELETE FROM requests WHERE chat = ?", [chat])?;
-            decided(tx, *chat)?;
+            withdrawn(tx, *chat)?;
         }
         Change::Decided { chat, approved: false } => {
+            // The messages stay known: under them it can be decided otherwise.
             tx.execute("UPDATE requests SET denied = 1 WHERE chat = ?", [chat])?;
             decided(tx, *chat)?;
         }
@@ -84,7 +85,7 @@ fn change_one(tx: &Transaction<'_>, change: &Change) -> Result<()> {
         Change::Migrated { old, new } => {
             // The buttons under an open request mean the old id: it is withdrawn, and can be made again.
             if tx.execute("DELETE FROM requests WHERE chat = ? AND NOT denied", [old])? > 0 {
-                decided(tx, *old)?;
+                withdrawn(tx, *old)?;
             }
             for table in ["calls", "places", "pictures", "requests"] {
                 tx.execute(&format!("UPDATE OR REPLACE {table} SET chat = ? WHERE chat = ?"), [new, old])?;
@@ -99,15 +100,20 @@ fn change_one(tx: &Transaction<'_>, change: &Change) -> Result<()> {
             for table in ["places", "pictures", "requests"] {
                 tx.execute(&format!("DELETE FROM {table} WHERE chat = ?"), [chat])?;
             }
-            decided(tx, *chat)?;
+            withdrawn(tx, *chat)?;
         }
     }
     Ok(())
 }
 
+/// There is nothing to decide any more.
+fn withdrawn(tx: &Transaction<'_>, chat: i64) -> Result<()> {
+    tx.execute("DELETE FROM asked WHERE request = ?", [chat])?;
+    decided(tx, chat)
+}
+
 /// Nobody needs to be asked any more.
 fn decided(tx: &Transaction<'_>, chat: i64) -> Result<()> {
-    tx.execute("DELETE FROM asked WHERE request = ?", [chat])?;
     tx.execute("DELETE FROM calls WHERE request = ? AND tries = 0", [chat])?;
     tx.execute("DELETE FROM meta WHERE key = ?", [deciding(chat)])?;
     Ok(())

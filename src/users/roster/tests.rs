@@ -77,6 +77,45 @@ fn who_wants_nothing_stays_let_in() {
 }
 
 #[test]
+fn an_expression_is_dropped_and_labels_stay() {
+    for (before, thread, after) in [
+        (r#""x""#, None, "{}"),
+        (r#"{"match": ["x", "y"], "labels": ["a=b"]}"#, None, r#"{"labels": ["a=b"]}"#),
+        (r#"{"labels": ["a=b"]}"#, None, r#"{"labels": ["a=b"]}"#),
+        (
+            r#"[{"match": "x"}, {"match": "a=b", "labels": ["a=b"], "thread": 7}]"#,
+            Some(7),
+            r#"[{"match": "x"}, {"labels": ["a=b"], "thread": 7}]"#,
+        ),
+    ] {
+        assert_eq!(changed(before, |roster| roster.clear_match(-1, thread)), after, "{before}");
+    }
+}
+
+#[test]
+fn silence_is_of_a_topic_and_of_all_its_objects() {
+    let until = Some("2026-01-02T03:04:05Z".parse().unwrap());
+    for (before, thread, after) in [
+        (r#""x""#, None, r#"{"match": ["x"], "muted_until": "2026-01-02T03:04:05Z"}"#),
+        (
+            r#"[{"match": "x", "muted_until": "y"}, {"match": "z"}, {"match": "t", "thread": 7}]"#,
+            Some(1),
+            r#"[{"match": "x", "muted_until": "2026-01-02T03:04:05Z"}, {"match": "z", "muted_until": "2026-01-02T03:04:05Z"}, {"match": "t", "thread": 7}]"#,
+        ),
+        (r#""x""#, Some(7), r#""x""#),
+    ] {
+        let muted = changed(before, |roster| roster.set_muted(-1, thread, until));
+        assert_eq!(muted, after, "{before}");
+        let told = changed(&muted, |roster| roster.set_muted(-1, thread, None));
+        assert!(!told.contains("muted"), "{told}");
+    }
+    assert_eq!(changed(r#"{"match": ["x"], "muted_until": "y"}"#, |roster| roster.set_muted(-1, None, None)), r#""x""#);
+    // Whoever wants nothing in one topic any more has not silenced another one.
+    let other = changed(r#"{"thread": 7, "muted_until": "y"}"#, |roster| roster.set_match(-1, Some(9), "a"));
+    assert_eq!(other, r#"{"thread": 9, "match": ["a"]}"#);
+}
+
+#[test]
 fn what_is_said_of_a_chat_stands_in_its_first_object() {
     let mut roster = Roster::parse(r#"{"5": [{"match": "x"}, {"match": "y", "thread": 7, "lang": "ru"}]}"#).unwrap();
     assert_eq!(roster.lang(5).as_deref(), Some("ru"));
