@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::tz::TimeZone;
 
-use super::access::Access;
+use super::access::{Access, Mode};
 use super::command::{self, Name, Text};
 use super::effects::{Change, Effects, Reply};
 use super::gallery::Gallery;
@@ -105,14 +105,35 @@ impl Conversation {
     pub fn apology(&self, update: &Update) -> Effects {
         let mut effects = Effects::default();
         match &update.event {
-            Event::Message(message) if self.access.lets_in(&self.guests.roster(), message.chat.id) => {
+            Event::Message(message) if self.is_heard(message) => {
                 let words = self.words_of(message);
                 effects.say(Reply::to(message, words.say(Word::Failed, &[])));
             }
-            Event::Press(press) => effects.answer(press.from.id, &press.query, ""),
+            Event::Press(press) => {
+                let word = self.is_served(press).then(|| self.words_of_press(press).get(Word::Failed));
+                effects.answer(press.from.id, &press.query, word.unwrap_or_default());
+            }
             _ => {}
         }
         effects
+    }
+
+    /// Whether somebody may learn that there is a bot: those who are let in, and those who are about to let somebody in.
+    fn is_heard(&self, message: &Message) -> bool {
+        let roster = self.guests.roster();
+        let is_admin = message.from.as_ref().is_some_and(|from| self.access.is_admin(&roster, from.id));
+        let is_pairing = || match command::read(&message.text, &self.me.username) {
+            Text::Command(Name::Start, code) => {
+                self.access.mode == Mode::Invite && self.is_code(code).unwrap_or_default()
+            }
+            _ => false,
+        };
+        is_admin || self.access.lets_in(&roster, message.chat.id) || is_pairing()
+    }
+
+    fn is_served(&self, press: &Press) -> bool {
+        let chat = press.chat.as_ref().map_or(press.from.id, |chat| chat.id);
+        self.access.lets_in(&self.guests.roster(), chat)
     }
 
     /// For a chat that wrote more than can be handled; nothing for those who are not let in. A button that was pressed
@@ -134,6 +155,11 @@ impl Conversation {
         let lang = self.guests.roster().lang(message.chat.id);
         let own = message.from.as_ref().and_then(|from| from.language.as_deref());
         Words::of([lang.as_deref(), own, self.language.as_deref()])
+    }
+
+    fn words_of_press(&self, press: &Press) -> Words {
+        let lang = self.guests.roster().lang(press.from.id);
+        Words::of([lang.as_deref(), press.from.language.as_deref(), self.language.as_deref()])
     }
 
     fn message(&self, message: &Message) -> Result<Effects, String> {
@@ -236,13 +262,11 @@ impl Conversation {
     }
 
     fn press(&self, press: &Press) -> Result<Effects, String> {
-        let lang = self.guests.roster().lang(press.from.id);
-        let words = Words::of([lang.as_deref(), press.from.language.as_deref(), self.language.as_deref()]);
+        let words = self.words_of_press(press);
         if let Some((approved, chat)) = decision(&press.data) {
             return self.decide(press, approved, chat, words);
         }
-        let chat = press.chat.as_ref().map_or(press.from.id, |chat| chat.id);
-        if !self.access.lets_in(&self.guests.roster(), chat) {
+        if !self.is_served(press) {
             self.metrics.strangers.inc();
             let mut effects = Effects::default();
             effects.answer(press.from.id, &press.query, "");

@@ -19,7 +19,7 @@ use crate::alert::Alert;
 use crate::disk::Stamp;
 use crate::record::Chat;
 use entry::Members;
-pub use file::{edit, read};
+pub use file::{edit, edit_filled, is_blank, parse, read, text};
 pub use roster::{Entry, Roster, Subscription};
 pub use wish::Wish;
 

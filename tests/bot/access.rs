@@ -201,3 +201,50 @@ fn who_is_removed_while_waiting_for_the_file_stays_out() {
         assert_eq!((world.users(), world.said(2).len()), (json!({"1": {"role": "admin"}}), 0), "{text}");
     }
 }
+
+#[test]
+fn a_users_file_that_was_lost_is_not_begun_anew() {
+    const USERS: &str = r#"{"1": {"role": "admin"}, "2": "mem", "3": "cpu"}"#;
+    for (name, access) in [("lost-invite", json!("invite")), ("lost-open", json!("open")), ("lost-list", json!([2]))] {
+        let mut world = World::new(name, USERS).set("access", access);
+        world.person(2, "Ann", "en");
+        world.start();
+        world.scratch.write("users.json", "");
+        has(&world.asked(2, "/regexp disk"), &["That did not work"]);
+        assert_eq!(world.scratch.read("users.json"), "", "{name}");
+        std::fs::remove_file(world.users_path()).unwrap();
+        has(&world.asked(2, "/stop"), &["That did not work"]);
+        assert!(!world.users_path().exists(), "{name}");
+        has(&world.log(), &["users.json is empty or gone and is not changed: put the last good one back"]);
+        world.scratch.write("users.json", USERS);
+        has(&world.asked(2, "/regexp disk"), &["✅"]);
+        assert_eq!(world.users(), json!({"1": {"role": "admin"}, "2": "disk", "3": "cpu"}), "{name}");
+    }
+}
+
+#[test]
+fn who_comes_in_while_the_users_file_is_lost_is_told_so() {
+    let mut world = World::new("lost-pairing", r#"{"3": "cpu"}"#);
+    world.person(2, "Eve", "en");
+    world.start();
+    let code = code(&world);
+    let lose = |world: &World| {
+        let users = world.scratch.read("users.json");
+        world.scratch.write("users.json", "");
+        users
+    };
+    let users = lose(&world);
+    has(&world.asked(ADMIN, &format!("/start {code}")), &["That did not work"]);
+    world.scratch.write("users.json", &users);
+    has(&world.asked(ADMIN, &format!("/start {code}")), &["administrator now"]);
+    world.ask(2, "/start");
+    let request = world.hears(ADMIN, 3, "the request");
+    let users = lose(&world);
+    let update = world.press(ADMIN, &request, "✅ Approve", ADMIN);
+    world.settled(update);
+    has(&world.sandbox.requests("answerCallbackQuery").last().unwrap()["params"].to_string(), &["That did not work"]);
+    world.scratch.write("users.json", &users);
+    let update = world.press(ADMIN, &request, "✅ Approve", ADMIN);
+    world.settled(update);
+    assert_eq!((world.users()["2"]["name"].as_str(), world.users()["3"].as_str()), (Some("Eve"), Some("cpu")));
+}
