@@ -86,6 +86,35 @@ impl Conversation {
         Some(Lane { slow, room: update.room()? })
     }
 
+    /// Whether nothing is done for an update and nothing answered to it, whatever came before it: people who talk to each
+    /// other in a group, what is meant for another bot, what was forwarded.
+    pub fn is_talk(&self, update: &Update) -> bool {
+        match &update.event {
+            Event::Message(message) => self.is_overheard(message),
+            event => *event == Event::Nothing,
+        }
+    }
+
+    fn is_overheard(&self, message: &Message) -> bool {
+        let is_private = message.chat.kind == Kind::Private;
+        match command::read(&message.text, &self.me.username) {
+            Text::Foreign => true,
+            Text::Command(..) => message.forwarded && !is_private,
+            Text::Words(text) => {
+                let is_meant = is_private || message.answers == Some(self.me.id) || text.starts_with('/');
+                message.forwarded || !is_meant
+            }
+        }
+    }
+
+    /// Whether somebody wrote who is not let in now and does not ask for it.
+    pub fn is_strange(&self, update: &Update) -> bool {
+        let Event::Message(message) = &update.event else { return false };
+        let text = command::read(&message.text, &self.me.username);
+        let asks = matches!(text, Text::Command(Name::Start, _)) && !message.forwarded;
+        !asks && !self.access.lets_in(&self.guests.roster(), message.chat.id)
+    }
+
     /// Everything that an update leads to.
     pub fn handle(&self, update: &Update) -> Effects {
         let result = match &update.event {
@@ -118,8 +147,12 @@ impl Conversation {
         effects
     }
 
-    /// Whether somebody may learn that there is a bot: those who are let in, and those who are about to let somebody in.
+    /// Whether somebody spoke to the bot who may learn that it is there: those who are let in, and those who are about to
+    /// let somebody in.
     fn is_heard(&self, message: &Message) -> bool {
+        if self.is_overheard(message) {
+            return false;
+        }
         let roster = self.guests.roster();
         let is_admin = message.from.as_ref().is_some_and(|from| self.access.is_admin(&roster, from.id));
         let is_pairing = || match command::read(&message.text, &self.me.username) {
