@@ -9,37 +9,54 @@ use crate::users::{self, Roster};
 /// The users file.
 pub struct Guests {
     path: PathBuf,
-    known: Mutex<(Option<Stamp>, Arc<Roster>)>,
+    known: Mutex<Known>,
+}
+
+struct Known {
+    stamp: Option<Stamp>,
+    /// Why this state could not even be read, as it was told; it is tried again until the rights are repaired.
+    unread: Option<String>,
+    roster: Arc<Roster>,
 }
 
 impl Guests {
     /// Reads the file for the first time; one that is not there is made by the first change.
     pub fn open(path: &Path) -> Result<Self, String> {
         let stamp = Stamp::at(path);
-        Ok(Guests { path: path.to_owned(), known: Mutex::new((stamp, Arc::new(users::read(path)?))) })
+        let known = Known { stamp, unread: None, roster: Arc::new(users::read(path)?) };
+        Ok(Guests { path: path.to_owned(), known: Mutex::new(known) })
     }
 
     /// As the file is now. A state of it that cannot be read leaves the last one in force.
     pub fn roster(&self) -> Arc<Roster> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = Stamp::at(&self.path);
-        if stamp != known.0 {
-            known.0 = stamp;
-            let text = users::text(&self.path);
-            match text.and_then(|text| Ok((users::is_blank(&text), users::parse(&self.path, &text)?))) {
-                // Whoever saves it badly must not make everybody a stranger, nor a stranger the administrator. The bot
-                // itself writes an empty roster as an object.
-                Ok((true, _)) if known.1.chats().next().is_some() => {
-                    log::error!(
-                        "users file {} is empty or gone; the last good state stays in force",
-                        self.path.display()
-                    );
-                }
-                Ok((_, roster)) => known.1 = Arc::new(roster),
-                Err(err) => log::error!("{err}; the last good state stays in force"),
-            }
+        let is_same = stamp == known.stamp;
+        if is_same && known.unread.is_none() {
+            return known.roster.clone();
         }
-        known.1.clone()
+        let told = known.unread.take().filter(|_| is_same);
+        known.stamp = stamp;
+        let text = match users::text(&self.path) {
+            Ok(text) => text,
+            Err(err) => {
+                if told.as_ref() != Some(&err) {
+                    log::error!("{err}; the last good state stays in force");
+                }
+                known.unread = Some(err);
+                return known.roster.clone();
+            }
+        };
+        match users::parse(&self.path, &text) {
+            // Whoever saves it badly must not make everybody a stranger, nor a stranger the administrator. The bot
+            // itself writes an empty roster as an object.
+            Ok(_) if known.roster.chats().next().is_some() && users::is_blank(&text) => {
+                log::error!("users file {} is empty or gone; the last good state stays in force", self.path.display());
+            }
+            Ok(roster) => known.roster = Arc::new(roster),
+            Err(err) => log::error!("{err}; the last good state stays in force"),
+        }
+        known.roster.clone()
     }
 
     /// Changes the file; where somebody else changes it meanwhile, `change` is asked again. One that was emptied or
@@ -85,5 +102,16 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert!(guests.edit(|roster| roster.admit(4)).is_err(), "the first one is known at once");
         let _ = std::fs::remove_file(path.with_extension("lock"));
+    }
+    #[test]
+    fn a_file_whose_rights_are_repaired_is_read() {
+        let path = std::env::temp_dir().join(format!("prometheus-telegram-rights-{}", std::process::id()));
+        std::fs::write(&path, r#"{"1": "cpu"}"#).unwrap();
+        let guests = Guests::open(&path).unwrap();
+        let stamp = users::write_with_time(&path, b"{\"2\": \"\xff\"}");
+        assert!(guests.roster().contains(1) && guests.roster().contains(1));
+        assert_eq!(users::write_with_time(&path, b"{\"2\": \"*\"}"), stamp, "nothing to see from outside");
+        assert!(guests.roster().contains(2));
+        std::fs::remove_file(&path).unwrap();
     }
 }
