@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::tz::TimeZone;
 
-use super::access::Access;
+use super::access::{Access, Mode};
 use super::command::{self, Name, Text};
 use super::effects::{Change, Effects, Reply};
 use super::gallery::Gallery;
@@ -100,6 +100,35 @@ impl Conversation {
         Some(Lane { slow, room })
     }
 
+    /// Whether nothing is done for an update and nothing answered to it, whatever came before it: people who talk to each
+    /// other in a group, what is meant for another bot, what was forwarded.
+    pub fn is_talk(&self, update: &Update) -> bool {
+        match &update.event {
+            Event::Message(message) => self.is_overheard(message),
+            event => *event == Event::Nothing,
+        }
+    }
+
+    fn is_overheard(&self, message: &Message) -> bool {
+        let is_private = message.chat.kind == Kind::Private;
+        match command::read(&message.text, &self.me.username) {
+            Text::Foreign => true,
+            Text::Command(..) => message.forwarded && !is_private,
+            Text::Words(text) => {
+                let is_meant = is_private || message.answers == Some(self.me.id) || text.starts_with('/');
+                message.forwarded || !is_meant
+            }
+        }
+    }
+
+    /// Whether somebody wrote who is not let in now and does not ask for it.
+    pub fn is_strange(&self, update: &Update) -> bool {
+        let Event::Message(message) = &update.event else { return false };
+        let text = command::read(&message.text, &self.me.username);
+        let asks = matches!(text, Text::Command(Name::Start, _)) && !message.forwarded;
+        !asks && !self.access.lets_in(&self.guests.roster(), message.chat.id)
+    }
+
     /// Everything that an update leads to.
     pub fn handle(&self, update: &Update) -> Effects {
         let result = match &update.event {
@@ -119,14 +148,39 @@ impl Conversation {
     pub fn apology(&self, update: &Update) -> Effects {
         let mut effects = Effects::default();
         match &update.event {
-            Event::Message(message) if self.access.lets_in(&self.guests.roster(), message.chat.id) => {
+            Event::Message(message) if self.is_heard(message) => {
                 let words = self.words_of(message);
                 effects.say(Reply::to(message, words.say(Word::Failed, &[])));
             }
-            Event::Press(press) => effects.answer(press.from.id, &press.query, ""),
+            Event::Press(press) => {
+                let word = self.is_served(press).then(|| self.words_of_press(press).get(Word::Failed));
+                effects.answer(press.from.id, &press.query, word.unwrap_or_default());
+            }
             _ => {}
         }
         effects
+    }
+
+    /// Whether somebody spoke to the bot who may learn that it is there: those who are let in, and those who are about to
+    /// let somebody in.
+    fn is_heard(&self, message: &Message) -> bool {
+        if self.is_overheard(message) {
+            return false;
+        }
+        let roster = self.guests.roster();
+        let is_admin = message.from.as_ref().is_some_and(|from| self.access.is_admin(&roster, from.id));
+        let is_pairing = || match command::read(&message.text, &self.me.username) {
+            Text::Command(Name::Start, code) => {
+                self.access.mode == Mode::Invite && self.is_code(code).unwrap_or_default()
+            }
+            _ => false,
+        };
+        is_admin || self.access.lets_in(&roster, message.chat.id) || is_pairing()
+    }
+
+    fn is_served(&self, press: &Press) -> bool {
+        let chat = press.chat.as_ref().map_or(press.from.id, |chat| chat.id);
+        self.access.lets_in(&self.guests.roster(), chat)
     }
 
     /// For a chat that wrote more than can be handled; nothing for those who are not let in. A button that was pressed
@@ -148,6 +202,11 @@ impl Conversation {
         let lang = self.guests.roster().lang(message.chat.id);
         let own = message.from.as_ref().and_then(|from| from.language.as_deref());
         Words::of([lang.as_deref(), own, self.language.as_deref()])
+    }
+
+    fn words_of_press(&self, press: &Press) -> Words {
+        let lang = self.guests.roster().lang(press.from.id);
+        Words::of([lang.as_deref(), press.from.language.as_deref(), self.language.as_deref()])
     }
 
     fn message(&self, message: &Message) -> Result<Effects, String> {
@@ -262,13 +321,11 @@ impl Conversation {
     }
 
     fn press(&self, press: &Press) -> Result<Effects, String> {
-        let lang = self.guests.roster().lang(press.from.id);
-        let words = Words::of([lang.as_deref(), press.from.language.as_deref(), self.language.as_deref()]);
+        let words = self.words_of_press(press);
         if let Some((decision, chat)) = decision(&press.data) {
             return self.decide(press, decision, chat, words);
         }
-        let chat = press.chat.as_ref().map_or(press.from.id, |chat| chat.id);
-        if !self.access.lets_in(&self.guests.roster(), chat) {
+        if !self.is_served(press) {
             self.metrics.strangers.inc();
             let mut effects = Effects::default();
             effects.answer(press.from.id, &press.query, "");

@@ -106,11 +106,6 @@ impl Effects {
         self.calls.extend(reply.calls());
     }
 
-    /// These are what came of this update.
-    pub fn of(self, update: i64) -> (i64, Effects) {
-        (update, self)
-    }
-
     /// Answers the press of a button; an empty text shows nothing.
     pub fn answer(&mut self, chat: i64, query: &str, text: &str) {
         // The API takes 200 characters.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::pool::Pool;
-use super::update::{Room, Update};
+use super::update::{Event, Room, Update};
 
 /// Updates of one lane that may wait: more than a person can mean.
 const MOST_IN_LANE: usize = 30;
@@ -80,11 +80,18 @@ impl Lanes {
         Lanes { inner: Arc::new(inner), quick: Pool::new("quick", QUICK), slow: Pool::new("slow", SLOW) }
     }
 
-    /// Has an update handled when its turn comes; gives it back when too many wait before it.
+    /// Whether something of this chat waits or is being handled.
+    pub fn holds(&self, chat: i64) -> bool {
+        self.inner.state().lanes.keys().any(|lane| lane.room.chat == chat)
+    }
+
+    /// Has an update handled when its turn comes; gives it back when too many wait before it. What Telegram tells of a
+    /// chat once is always taken: nobody says it again.
     pub fn add(&self, lane: Lane, update: Update) -> Option<Update> {
+        let is_told_once = matches!(update.event, Event::Membership(_) | Event::Migration { .. });
         let mut state = self.inner.state();
         match state.lanes.get_mut(&lane) {
-            Some(waiting) if waiting.len() >= MOST_IN_LANE => return Some(update),
+            Some(waiting) if waiting.len() >= MOST_IN_LANE && !is_told_once => return Some(update),
             Some(waiting) => waiting.push_back(update),
             None => {
                 state.lanes.insert(lane, VecDeque::from([update]));
@@ -144,7 +151,6 @@ impl Lanes {
 mod tests {
     use std::sync::mpsc::channel;
 
-    use super::super::update::Event;
     use super::*;
 
     fn lane(chat: i64, slow: bool) -> Lane {
@@ -189,6 +195,9 @@ mod tests {
         let lanes = Lanes::new(move |_| gate.lock().unwrap().recv().unwrap_or(()));
         let taken = (0..100).filter(|id| lanes.add(lane(7, false), update(*id)).is_none()).count();
         assert!((MOST_IN_LANE..=MOST_IN_LANE + 1).contains(&taken), "{taken}");
+        let migration = Update { id: 150, event: Event::Migration { old: 7, new: -7 } };
+        assert!(lanes.add(lane(7, false), migration).is_none(), "nobody tells it again");
+        assert!(lanes.holds(7) && !lanes.holds(8));
         assert!(lanes.add(lane(8, false), update(200)).is_none());
         drop(release);
         lanes.wait(PATIENCE, |state| state.waiting == 0);

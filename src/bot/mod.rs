@@ -244,16 +244,29 @@ fn wait_for_stop(store: Arc<Store>, stop: Arc<Stop>, ended: Sender<Ended>) {
     });
 }
 
-/// Has an update handled when its turn comes. Of a chat that has too many the last ones are left out.
+/// Has an update handled when its turn comes. Of a chat that has too many the last ones are left out; what is nothing to
+/// the bot waits for nothing and keeps nobody's place.
 fn take(conversation: &Conversation, lanes: &Lanes, events: &Sender<outgoing::Event>, update: Update) {
-    let left_out = match conversation.lane(&update) {
-        Some(lane) => lanes.add(lane, update).map(|update| conversation.too_many(&update).of(update.id)),
-        None => Some(Effects::default().of(update.id)),
-    };
-    if let Some((id, effects)) = left_out {
+    let lane = conversation.lane(&update).filter(|lane| {
+        // Who is a stranger now may be let in by what waits.
+        let is_strange = || conversation.is_strange(&update) && !lanes.holds(lane.room.chat);
+        !conversation.is_talk(&update) && !is_strange()
+    });
+    let Some(lane) = lane else { return handle(conversation, events, &update) };
+    if let Some(update) = lanes.add(lane, update) {
         conversation.metrics.left_out.inc();
-        finish(conversation, events, id, &effects);
+        finish(conversation, events, update.id, &conversation.too_many(&update));
     }
+}
+
+fn handle(conversation: &Conversation, events: &Sender<outgoing::Event>, update: &Update) {
+    // A bug that one update finds must not keep the bot from all others, nor come again with each restart.
+    let effects = contained(|| conversation.handle(update)).unwrap_or_else(|| {
+        log::error!("update {} could not be handled; please report it", update.id);
+        conversation.apology(update)
+    });
+    finish(conversation, events, update.id, &effects);
+    conversation.metrics.handled.inc();
 }
 
 fn finish(conversation: &Conversation, events: &Sender<outgoing::Event>, update: i64, effects: &Effects) {
@@ -269,15 +282,8 @@ struct Handled {
 
 impl Handled {
     fn handle(&self, update: &Update) {
-        let conversation = &self.conversation;
-        // A bug that one update finds must not keep the bot from all others, nor come again with each restart.
-        let effects = contained(|| conversation.handle(update)).unwrap_or_else(|| {
-            log::error!("update {} could not be handled; please report it", update.id);
-            conversation.apology(update)
-        });
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        finish(conversation, &events, update.id, &effects);
-        conversation.metrics.handled.inc();
+        handle(&self.conversation, &events, update);
     }
 }
 

@@ -121,7 +121,7 @@ impl Conversation {
     }
 
     /// The code lies with what the bot remembers only, and is gone from there once it was used.
-    fn is_code(&self, code: &str) -> Result<bool, String> {
+    pub(super) fn is_code(&self, code: &str) -> Result<bool, String> {
         let known = self.store.unused_code().map_err(|err| err.to_string())?;
         Ok(known.is_some_and(|known| known.eq_ignore_ascii_case(code)))
     }

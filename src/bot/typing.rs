@@ -18,18 +18,26 @@ const AGAIN: Duration = Duration::from_millis(4500);
 #[derive(Clone)]
 pub struct Typing {
     api: Api,
-    rooms: Arc<Mutex<HashMap<Room, usize>>>,
+    state: Arc<Mutex<State>>,
     pool: Pool,
+}
+
+#[derive(Default)]
+struct State {
+    /// How much is under way in each.
+    rooms: HashMap<Room, usize>,
+    /// There is a thread that shows the actions again. It says under the lock that it ends, so there is never a second one.
+    is_ticking: bool,
 }
 
 impl Typing {
     /// Nothing is under way.
     pub fn new(api: Api) -> Self {
-        Typing { api, rooms: Arc::default(), pool: Pool::new("actions", 4) }
+        Typing { api, state: Arc::default(), pool: Pool::new("actions", 4) }
     }
 
-    fn rooms(&self) -> MutexGuard<'_, HashMap<Room, usize>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Shows the action while `work` lasts. Whether Telegram takes it does not matter.
@@ -39,22 +47,22 @@ impl Typing {
     }
 
     fn begin(&self, room: Room) -> UnderWay<'_> {
-        let (is_first_here, is_first) = {
-            let mut rooms = self.rooms();
-            let is_first = rooms.is_empty();
-            let count = rooms.entry(room).or_default();
+        let (is_first_here, needs_ticker) = {
+            let mut state = self.state();
+            let count = state.rooms.entry(room).or_default();
             *count += 1;
-            (*count == 1, is_first)
+            (*count == 1, !std::mem::replace(&mut state.is_ticking, true))
         };
         if is_first_here {
             self.show(room);
         }
-        if is_first {
+        if needs_ticker {
             let typing = self.clone();
-            // It ends with the last picture.
+            // It ends after the last picture.
             let ticker = thread::Builder::new().name("typing".to_owned()).spawn(move || typing.tick());
             if let Err(err) = ticker {
                 log::warn!("cannot start a thread: {err}");
+                self.state().is_ticking = false;
             }
         }
         UnderWay { typing: self, room }
@@ -63,10 +71,14 @@ impl Typing {
     fn tick(&self) {
         loop {
             thread::sleep(AGAIN);
-            let rooms: Vec<Room> = self.rooms().keys().copied().collect();
-            if rooms.is_empty() {
-                return;
-            }
+            let rooms: Vec<Room> = {
+                let mut state = self.state();
+                if state.rooms.is_empty() {
+                    state.is_ticking = false;
+                    return;
+                }
+                state.rooms.keys().copied().collect()
+            };
             rooms.into_iter().for_each(|room| self.show(room));
         }
     }
@@ -92,11 +104,11 @@ struct UnderWay<'a> {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        let mut rooms = self.typing.rooms();
-        if let Some(count) = rooms.get_mut(&self.room) {
+        let mut state = self.typing.state();
+        if let Some(count) = state.rooms.get_mut(&self.room) {
             *count -= 1;
             if *count == 0 {
-                rooms.remove(&self.room);
+                state.rooms.remove(&self.room);
             }
         }
     }
@@ -110,17 +122,32 @@ mod tests {
     use crate::config::Config;
     use crate::secret::Secret;
 
-    #[test]
-    fn a_panic_leaves_no_room_busy() {
+    fn typing() -> Typing {
         let config = Config {
             bot_token: Secret::new("1:a").ok(),
             api_url: "http://127.0.0.1:9".to_owned(),
             ..Config::default()
         };
-        let typing = Typing::new(Api::new(&config, 1).unwrap());
+        Typing::new(Api::new(&config, 1).unwrap())
+    }
+
+    #[test]
+    fn a_panic_leaves_no_room_busy() {
+        let typing = typing();
         let room = Room { chat: 1, thread: None };
-        assert_eq!(typing.during(room, || typing.rooms().len()), 1);
+        assert_eq!(typing.during(room, || typing.state().rooms.len()), 1);
         assert!(catch_unwind(AssertUnwindSafe(|| typing.during(room, || panic!("a bug")))).is_err());
-        assert!(typing.rooms().is_empty());
+        assert!(typing.state().rooms.is_empty());
+    }
+    #[test]
+    fn many_short_pictures_leave_one_thread() {
+        let typing = typing();
+        for chat in 0..30 {
+            typing.during(Room { chat, thread: None }, || ());
+        }
+        let holders = Arc::strong_count(&typing.state);
+        // This one and the thread; not one more for each picture.
+        assert!(holders < 5, "{holders}");
+        typing.during(Room { chat: 7, thread: None }, || assert!(typing.state().is_ticking));
     }
 }

@@ -15,11 +15,25 @@ const ATTEMPTS: usize = 10;
 
 /// Reads a users file for tg-bot. One that is not there is empty.
 pub fn read(path: &Path) -> Result<Roster, String> {
-    let text = match std::fs::read_to_string(path) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => String::new(),
-        other => other.map_err(|err| format!("cannot read users file {}: {err}", path.display()))?,
-    };
-    Roster::parse(&text).map_err(|err| format!("users file {}:{err}", path.display()))
+    parse(path, &text(path)?)
+}
+
+/// What stands in a users file: nothing where there is none.
+pub fn text(path: &Path) -> Result<String, String> {
+    match std::fs::read_to_string(path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        other => other.map_err(|err| format!("cannot read users file {}: {err}", path.display())),
+    }
+}
+
+/// Reads what stands in the users file at `path`.
+pub fn parse(path: &Path, text: &str) -> Result<Roster, String> {
+    Roster::parse(text).map_err(|err| format!("users file {}:{err}", path.display()))
+}
+
+/// Nothing stands there; `{}` is the users file of nobody.
+pub fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }
 
 /// Changes a users file: locks `<file>.lock`, reads the file as it is now, and replaces it as a whole, on disk when this
@@ -27,7 +41,21 @@ pub fn read(path: &Path) -> Result<Roster, String> {
 ///
 /// `change` is called again, with the roster as it is then, when somebody who knows nothing of the lock has changed the
 /// file meanwhile; the last call's value is returned. A symbolic link stays, and what it points to is changed.
-pub fn edit<T>(path: &Path, mut change: impl FnMut(&mut Roster) -> T) -> Result<T, String> {
+pub fn edit<T>(path: &Path, change: impl FnMut(&mut Roster) -> T) -> Result<T, String> {
+    edit_unless(path, |_| false, change)
+}
+
+/// Changes a users file as [`edit`] does, but for one that named somebody: where that is blank or gone now, it was not
+/// meant so, and what would be written has lost everybody. It is an error and left alone.
+pub fn edit_filled<T>(path: &Path, change: impl FnMut(&mut Roster) -> T) -> Result<T, String> {
+    edit_unless(path, is_blank, change)
+}
+
+fn edit_unless<T>(
+    path: &Path,
+    is_lost: impl Fn(&str) -> bool,
+    mut change: impl FnMut(&mut Roster) -> T,
+) -> Result<T, String> {
     let path = &target(path);
     let shown = path.display();
     let lock = Lock::take(path, Some(PATIENCE)).map_err(|err| format!("cannot lock users file {shown}: {err}"))?;
@@ -35,7 +63,14 @@ pub fn edit<T>(path: &Path, mut change: impl FnMut(&mut Roster) -> T) -> Result<
     let cannot = |err: io::Error| format!("cannot write users file {shown}: {err}");
     for _ in 0..ATTEMPTS {
         let stamp = Stamp::at(path);
-        let before = read(path)?;
+        let text = text(path)?;
+        if is_lost(&text) {
+            return Err(format!(
+                "users file {shown} is empty or gone and is not changed: put the last good one back, or write {{}} into \
+                 it if nobody shall be in it"
+            ));
+        }
+        let before = parse(path, &text)?;
         let mut roster = before.clone();
         let result = change(&mut roster);
         if roster == before {

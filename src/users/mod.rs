@@ -22,7 +22,7 @@ use crate::disk::Stamp;
 use crate::near::meant;
 use crate::record::Chat;
 use entry::{KNOWN, Members, Parts};
-pub use file::{edit, read};
+pub use file::{edit, edit_filled, is_blank, parse, read, text};
 pub use roster::{Entry, Roster, Subscription};
 pub use wish::Wish;
 
@@ -178,6 +178,9 @@ impl Users {
 pub struct UsersFile {
     path: PathBuf,
     stamp: Option<Stamp>,
+    /// Why this state could not even be read, as far as it was told. That passes without a new stamp: when the rights are
+    /// repaired, or the disk is back.
+    unread: Option<String>,
     /// The last good state.
     pub users: Users,
 }
@@ -196,20 +199,30 @@ pub enum Refresh {
 impl UsersFile {
     /// Reads the file for the first time.
     pub fn open(path: &Path) -> Result<Self, String> {
-        let (stamp, users) = load(path)?;
-        Ok(UsersFile { path: path.to_owned(), stamp: Some(stamp), users })
+        let (stamp, text) = load(path)?;
+        Ok(UsersFile { path: path.to_owned(), stamp: Some(stamp), unread: None, users: parse_users(path, &text)? })
     }
 
-    /// Looks at the file and reads it again if its time, size or inode changed. Each bad state is told once.
+    /// Looks at the file and reads it again if its time, size or inode changed, or if it could not be read the last time.
+    /// Each bad state is told once.
     pub fn refresh(&mut self) -> Refresh {
         let stamp = Stamp::at(&self.path);
-        if stamp == self.stamp {
+        let is_same = stamp == self.stamp;
+        if is_same && self.unread.is_none() {
             return Refresh::Same;
         }
+        let told = self.unread.take().filter(|_| is_same);
         self.stamp = stamp;
-        match load(&self.path) {
-            Ok((stamp, users)) => {
-                self.stamp = Some(stamp);
+        let (stamp, text) = match load(&self.path) {
+            Ok(loaded) => loaded,
+            Err(reason) => {
+                self.unread = Some(reason.clone());
+                return if told.as_ref() == Some(&reason) { Refresh::Same } else { Refresh::Kept(reason) };
+            }
+        };
+        self.stamp = Some(stamp);
+        match parse_users(&self.path, &text) {
+            Ok(users) => {
                 self.users = users;
                 Refresh::Reloaded
             }
@@ -219,15 +232,26 @@ impl UsersFile {
 }
 
 /// The stamp is that of the open file, so a rename between looking and reading is not missed.
-fn load(path: &Path) -> Result<(Stamp, Users), String> {
+fn load(path: &Path) -> Result<(Stamp, String), String> {
     let shown = path.display();
     let cannot = |err| format!("cannot read users file {shown}: {err}");
     let mut file = File::open(path).map_err(cannot)?;
     let stamp = Stamp::of(&file.metadata().map_err(cannot)?);
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(cannot)?;
-    let users = Users::parse(&text).map_err(|err| format!("users file {shown}:{err}"))?;
-    Ok((stamp, users))
+    Ok((stamp, text))
+}
+
+fn parse_users(path: &Path, text: &str) -> Result<Users, String> {
+    Users::parse(text).map_err(|err| format!("users file {}:{err}", path.display()))
+}
+
+/// Writes a file in place, always with the same time; how it looks from outside.
+#[cfg(test)]
+pub(crate) fn write_with_time(path: &Path, contents: &[u8]) -> Option<Stamp> {
+    std::fs::write(path, contents).unwrap();
+    File::options().write(true).open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    Stamp::at(path)
 }
 
 #[cfg(test)]
@@ -382,5 +406,20 @@ mod tests {
         assert!(matches!(file.refresh(), Refresh::Kept(_)));
         assert_eq!(file.users.chats.len(), 2);
         assert!(UsersFile::open(&path).unwrap_err().starts_with("cannot read users file"));
+    }
+    #[test]
+    fn a_file_that_could_not_be_read_is_tried_again_though_nothing_of_it_has_changed() {
+        let path = std::env::temp_dir().join(format!("prometheus-telegram-unread-{}", std::process::id()));
+        std::fs::write(&path, r#"{"1": "*"}"#).unwrap();
+        let mut file = UsersFile::open(&path).unwrap();
+        let stamp = write_with_time(&path, b"{\"2\": \"\xff\"}");
+        assert!(matches!(file.refresh(), Refresh::Kept(reason) if reason.starts_with("cannot read")));
+        assert!(matches!(file.refresh(), Refresh::Same), "told once");
+        // As when only the rights were wrong.
+        assert_eq!(write_with_time(&path, b"{\"2\": \"*\"}"), stamp);
+        assert!(matches!(file.refresh(), Refresh::Reloaded));
+        assert_eq!(file.users.chats[0].chat, Chat::Id(2));
+        assert!(matches!(file.refresh(), Refresh::Same));
+        std::fs::remove_file(&path).unwrap();
     }
 }

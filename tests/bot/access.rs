@@ -312,7 +312,7 @@ fn one_person_does_not_close_the_door_for_others() {
 
     // Whoever was turned down five times asks no more, for a month.
     for n in 0..8 {
-        for request in world.said(ADMIN).iter().filter(|said| said.get("reply_markup").is_some()) {
+        for request in world.said(ADMIN).iter().filter(|said| said.to_string().contains("❌ Deny")) {
             if text_of(request).contains("id -2") {
                 last = world.press(ADMIN, request, "❌ Deny", ADMIN);
                 world.settled(last);
@@ -375,4 +375,51 @@ fn a_decision_that_broke_off_is_made_by_the_next_press() {
     has(&text_of(&request(2)), &["was let in by Ada"]);
     has(&text_of(world.said(2).last().unwrap()), &["You were let in."]);
     assert_eq!(world.count("SELECT count(*) FROM requests WHERE chat = 3 AND denied"), 1);
+}
+
+#[test]
+fn a_users_file_that_was_lost_is_not_begun_anew() {
+    const USERS: &str = r#"{"1": {"role": "admin"}, "2": "mem", "3": "cpu"}"#;
+    for (name, access) in [("lost-invite", json!("invite")), ("lost-open", json!("open")), ("lost-list", json!([2]))] {
+        let mut world = World::new(name, USERS).set("access", access);
+        world.person(2, "Ann", "en");
+        world.start();
+        world.scratch.write("users.json", "");
+        has(&world.asked(2, "/regexp disk"), &["That did not work"]);
+        assert_eq!(world.scratch.read("users.json"), "", "{name}");
+        std::fs::remove_file(world.users_path()).unwrap();
+        has(&world.asked(2, "/stop"), &["That did not work"]);
+        assert!(!world.users_path().exists(), "{name}");
+        has(&world.log(), &["users.json is empty or gone and is not changed: put the last good one back"]);
+        world.scratch.write("users.json", USERS);
+        has(&world.asked(2, "/regexp disk"), &["✅"]);
+        assert_eq!(world.users(), json!({"1": {"role": "admin"}, "2": "disk", "3": "cpu"}), "{name}");
+    }
+}
+
+#[test]
+fn who_comes_in_while_the_users_file_is_lost_is_told_so() {
+    let mut world = World::new("lost-pairing", r#"{"3": "cpu"}"#);
+    world.person(2, "Eve", "en");
+    world.start();
+    let code = code(&world);
+    let lose = |world: &World| {
+        let users = world.scratch.read("users.json");
+        world.scratch.write("users.json", "");
+        users
+    };
+    let users = lose(&world);
+    has(&world.asked(ADMIN, &format!("/start {code}")), &["That did not work"]);
+    world.scratch.write("users.json", &users);
+    has(&world.asked(ADMIN, &format!("/start {code}")), &["administrator now"]);
+    world.ask(2, "/start");
+    let request = world.hears(ADMIN, 3, "the request");
+    let users = lose(&world);
+    let update = world.press(ADMIN, &request, "✅ Approve", ADMIN);
+    world.settled(update);
+    has(&world.sandbox.requests("answerCallbackQuery").last().unwrap()["params"].to_string(), &["That did not work"]);
+    world.scratch.write("users.json", &users);
+    let update = world.press(ADMIN, &request, "✅ Approve", ADMIN);
+    world.settled(update);
+    assert_eq!((world.users()["2"]["name"].as_str(), world.users()["3"].as_str()), (Some("Eve"), Some("cpu")));
 }

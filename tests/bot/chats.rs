@@ -176,3 +176,47 @@ fn who_is_meant_and_who_speaks() {
     world.settled(update);
     assert_eq!(world.users()["2"], "mine");
 }
+
+#[test]
+fn the_talk_of_a_busy_group_keeps_nobodys_place() {
+    let mut world = World::new("busy-group", r#"{"1": {"role": "admin"}, "-1001": {}}"#);
+    world.group(-1001, "Ops");
+    world.person(2, "Eve", "en");
+    // All of it waits when the bot comes.
+    for n in 0..200 {
+        let text = if n % 7 == 0 { "/list@other_bot".to_owned() } else { format!("talk {n}") };
+        world.say_as(json!({"chat": -1001, "from": 5, "text": text}));
+        world.say_as(json!({"chat": 2, "text": format!("is there anybody? {n}")}));
+    }
+    world.say_as(json!({"chat": -1001, "from": 5, "text": "/regexp disk"}));
+    world.say(2, "/start");
+    world.start();
+    has(&text_of(&world.hears(-1001, 1, "the command")), &["✅"]);
+    has(&text_of(&world.hears(2, 1, "the wish")), &["Your request was passed on"]);
+    let last = world.say_as(json!({"chat": -1001, "from": 5, "text": "more talk"}));
+    world.settled(last);
+    world.quiet();
+    assert_eq!((world.said(-1001).len(), world.said(2).len(), world.said(ADMIN).len()), (1, 1, 1));
+    assert_eq!(world.users()["-1001"], "disk");
+}
+
+#[test]
+fn who_is_let_in_by_what_waits_is_heard() {
+    let mut world = World::new("let-in-first", "{}");
+    world.group(-1001, "Ops");
+    world.start();
+    let log = world.log();
+    let code = log.split("\"/start ").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
+    world.end();
+    world.say(ADMIN, &format!("/start {code}"));
+    world.say(ADMIN, "/regexp mem");
+    world.start();
+    has(&text_of(&world.hears(ADMIN, 2, "both")), &["✅"]);
+    world.end();
+    world.say_as(json!({"chat": -1001, "from": ADMIN, "text": "/start"}));
+    world.say_as(json!({"chat": -1001, "from": 5, "text": "/regexp disk"}));
+    world.start();
+    world.hears(-1001, 2, "both");
+    let users = world.users();
+    assert_eq!((users["1"]["match"][0].as_str(), users["-1001"]["match"][0].as_str()), (Some("mem"), Some("disk")));
+}
