@@ -73,6 +73,8 @@ pub struct Options {
     pub at_most_once: bool,
     /// How long to go on after the input has ended.
     pub timeout: Option<Duration>,
+    /// What goes well is logged only for `-v`.
+    pub quiet: bool,
 }
 
 /// How a run ended that was not stopped by an error.
