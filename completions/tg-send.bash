@@ -8,7 +8,7 @@ _tg_send() {
     --repeat-after | --remember | --timeout | --connections | --limits | --metrics | --chat | --thread) compopt +o default 2>/dev/null; return ;;
   esac
   if [[ $word == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W '--outbox --ack --repeat-after --remember --timeout --at-most-once --connections --limits --metrics --check --check=strict --check=online -c --config -l --log -v --verbose -h --help -V --version --chat --thread --silent --pre --photo --document --status --failed --retry-failed' -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W '--outbox --ack --repeat-after --remember --timeout --at-most-once --connections --limits --metrics --check --check=strict --check=online -c --config -l --log -v --verbose -h --help -V --version --chat --thread --silent --pre --photo --document --status --failed --retry-failed --forget-failed' -- "$word")
   fi
 }
 complete -o default -F _tg_send tg-send

@@ -136,6 +136,13 @@ pub fn retry_failed(outbox: &mut Outbox, mut out: impl Write) -> anyhow::Result<
     Ok(ExitCode::SUCCESS)
 }
 
+/// Forgets everything that failed: somebody has seen it, or it can never be told.
+pub fn forget_failed(outbox: &mut Outbox, mut out: impl Write) -> anyhow::Result<ExitCode> {
+    let forgotten = outbox.transaction(|outbox| outbox.forget_failed()).context("cannot write the outbox")?;
+    out.write_all(format!("{forgotten} records are forgotten\n").as_bytes()).context("cannot write to stdout")?;
+    Ok(ExitCode::SUCCESS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,8 @@ pub struct Lines<R> {
     line: Vec<u8>,
     number: u64,
     longest: usize,
+    /// Whether the last reading took as much as it could.
+    is_full: bool,
 }
 
 /// A line, or what stands for it.
@@ -28,7 +30,8 @@ pub enum Line<'a> {
 impl<R: Read> Lines<R> {
     /// Lines of at most [`LONGEST`] bytes.
     pub fn new(input: R) -> Self {
-        Lines { input: BufReader::with_capacity(BUFFER, input), line: Vec::new(), number: 0, longest: LONGEST }
+        let input = BufReader::with_capacity(BUFFER, input);
+        Lines { input, line: Vec::new(), number: 0, longest: LONGEST, is_full: false }
     }
 
     /// The number of the line that was read last, from 1.
@@ -41,6 +44,12 @@ impl<R: Read> Lines<R> {
         self.input.buffer().contains(&b'\n')
     }
 
+    /// Whether more is sure to come, or likely: the next line or its beginning is here, or a pipe that was full has just
+    /// been emptied, whose writer had no time yet to write on.
+    pub fn has_more(&self) -> bool {
+        self.is_full || !self.input.buffer().is_empty()
+    }
+
     /// The next line that is not empty; nothing at the end of the stream.
     pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         loop {
@@ -49,10 +58,14 @@ impl<R: Read> Lines<R> {
             self.line.shrink_to(BUFFER);
             let mut too_long = false;
             loop {
+                let was_empty = self.input.buffer().is_empty();
                 let buffer = match self.input.fill_buf() {
                     Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
                     other => other?,
                 };
+                if was_empty {
+                    self.is_full = buffer.len() == BUFFER;
+                }
                 if buffer.is_empty() {
                     if self.line.is_empty() && !too_long {
                         return Ok(None);
@@ -105,6 +118,23 @@ mod tests {
         let some = |n, text: &str| (n, Some(text.to_owned()));
         assert_eq!(all(b"\na\n\r\n\nb", 9), [some(2, "a"), some(5, "b")]);
         assert_eq!(all(b"", 9), []);
+    }
+
+    #[test]
+    fn half_a_line_and_a_full_pipe_are_followed_by_more() {
+        let more = |input: &[u8]| {
+            let mut lines = Lines::new(input);
+            let mut more = Vec::new();
+            while lines.next_line().unwrap().is_some() {
+                more.push(lines.has_more());
+            }
+            more
+        };
+        assert_eq!(more(b"one\ntwo\n"), [true, false]);
+        assert_eq!(more(b"one\ntw"), [true, false]);
+        let half = [b'x'; BUFFER / 2 - 1];
+        assert_eq!(more(&[&half[..], b"\n", &half, b"\n"].concat()), [true, true]);
+        assert_eq!(more(&[&half[..], b"\n", &half, b"\nthree\n"].concat()), [true, true, false]);
     }
 
     #[test]

@@ -114,14 +114,12 @@ impl Words {
         let end = alert.ends_at.parse::<Timestamp>().ok().filter(|end| *end > start);
         match (alert.status, end) {
             (Status::Resolved, Some(end)) => {
-                let lasted = between(start, end);
-                format!("{} – {} ({lasted})", self.clock(start, now, false), self.clock(end, start, true))
+                let lasted = lasted(start, end, 1);
+                format!("{} – {}{lasted}", self.clock(start, now, false), self.clock(end, start, true))
             }
             (Status::Resolved, None) => format!("began {}", self.clock(start, now, true)),
-            (Status::Firing, _) if now > start => {
-                format!("since {} ({})", self.clock(start, now, true), between(start, now))
-            }
-            (Status::Firing, _) => format!("since {}", self.clock(start, now, true)),
+            // Seconds say nothing: they are how long Prometheus and Alertmanager take to tell.
+            (Status::Firing, _) => format!("since {}{}", self.clock(start, now, true), lasted(start, now, 60)),
         }
     }
 
@@ -218,15 +216,20 @@ fn icon(alert: &Alert) -> &'static str {
 
 /// One line that stands for an alert in a summary.
 pub fn title(alert: &Alert) -> String {
-    let mut title = format!("{} {}", icon(alert), shown_name(alert));
+    let name = shown_name(alert);
+    let mut title = format!("{} ", icon(alert));
     let summary = ["summary", "message", "description"].iter().find_map(|name| alert.annotations.get(*name));
     let what = match summary {
         Some(text) if !text.trim().is_empty() => text.split_whitespace().collect::<Vec<_>>().join(" "),
         _ => identity(&alert.labels),
     };
-    if !what.is_empty() {
-        let _ = write!(title, ": {what}");
+    // Many summaries begin with the name themselves.
+    let rest = what.strip_prefix(name).filter(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'));
+    if rest.is_none() {
+        title.push_str(name);
+        title.push_str(if what.is_empty() { "" } else { ": " });
     }
+    title.push_str(&what);
     shorten(&title, TITLE_LENGTH)
 }
 
@@ -246,8 +249,10 @@ fn shorten(text: &str, length: usize) -> String {
     }
 }
 
-fn between(from: Timestamp, to: Timestamp) -> String {
-    duration(u64::try_from(to.as_second() - from.as_second()).unwrap_or(0))
+/// A time in brackets, if it is at least so many seconds.
+fn lasted(from: Timestamp, to: Timestamp, least: u64) -> String {
+    let seconds = u64::try_from(to.duration_since(from).as_secs()).unwrap_or(0);
+    if seconds < least { String::new() } else { format!(" ({})", duration(seconds)) }
 }
 
 /// Escapes a value for Telegram's HTML: these four are all that its parser gives a meaning, in text and attributes
@@ -367,6 +372,27 @@ mod tests {
     }
 
     #[test]
+    fn a_time_that_says_nothing_is_left_out() {
+        let alert = |ends_at: &str| {
+            format!(
+                r#"{{"alerts":[{{"startsAt":"2026-11-22T13:47:00.900Z","endsAt":"{ends_at}"}}],"status":"STATUS"}}"#
+            )
+        };
+        let when = |body: String, now: &str| {
+            let webhook = webhook(&body);
+            words().when(&webhook.alerts[0], now.parse().unwrap())
+        };
+        let firing = |now| when(alert("0001-01-01T00:00:00Z").replace("STATUS", "firing"), now);
+        assert_eq!(firing("2026-11-22T13:47:01Z"), "since 16:47 MSK");
+        assert_eq!(firing("2026-11-22T13:48:00.800Z"), "since 16:47 MSK");
+        assert_eq!(firing("2026-11-22T13:48:00.900Z"), "since 16:47 MSK (1m)");
+        assert_eq!(firing("2026-11-22T13:40:00Z"), "since 16:47 MSK", "another clock");
+        let resolved = |end: &str| when(alert(end).replace("STATUS", "resolved"), "2026-11-22T14:00:00Z");
+        assert_eq!(resolved("2026-11-22T13:47:01.800Z"), "16:47 – 16:47 MSK");
+        assert_eq!(resolved("2026-11-22T13:47:30.900Z"), "16:47 – 16:47 MSK (30s)");
+    }
+
+    #[test]
     fn a_poor_alert_is_told_all_the_same() {
         assert_eq!(text(r#"{"alerts":[{}]}"#, "2026-11-22T00:00:00Z"), "🔥 <b>alert without a name</b>");
         let odd = r#"{"alerts":[{"startsAt":"yesterday","labels":{"alertname":"<b>"}}]}"#;
@@ -437,6 +463,16 @@ mod tests {
                 .replace("LONG", &"x".repeat(300)),
         );
         assert_eq!(title(&webhook.alerts[0]), "🔥 A: h1");
+        for (summary, expected) in [
+            ("Down on h1", "🔥 Down on h1"),
+            ("Down", "🔥 Down"),
+            ("Down: h1", "🔥 Down: h1"),
+            ("Downtime is near", "🔥 Down: Downtime is near"),
+            ("h1 is Down", "🔥 Down: h1 is Down"),
+        ] {
+            let alert = r#"{"alerts":[{"labels":{"alertname":"Down"},"annotations":{"summary":"SUMMARY"}}]}"#;
+            assert_eq!(title(&super::tests::webhook(&alert.replace("SUMMARY", summary)).alerts[0]), expected);
+        }
         let long = title(&webhook.alerts[1]);
         assert!(long.starts_with("🔥 A: one two xxx") && long.ends_with('…'));
         assert_eq!(long.chars().count(), TITLE_LENGTH);

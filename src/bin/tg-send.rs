@@ -68,6 +68,7 @@ Looking after the outbox, also while another tg-send works on it:
       --status             say how it stands
       --failed             list what could not be told, and why
       --retry-failed       put that back into the queue, and end
+      --forget-failed      forget that, and end
 
 Environment: TELEGRAM_BOT_TOKEN, TELEGRAM_API_URL, TELEGRAM_PROXY, HTTPS_PROXY,
 TG_SEND_OUTBOX, REPEAT_AFTER. There is no option for the token: ps would show
@@ -90,6 +91,7 @@ enum Mode {
     Status,
     Failed,
     Retry,
+    Forget,
 }
 
 fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
@@ -101,6 +103,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
         remember: Duration::from_secs(30 * 86_400),
         at_most_once: false,
         timeout: None,
+        quiet: false,
     };
     while let Some(arg) = args.next_arg()? {
         match arg {
@@ -123,6 +126,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
             Long("status") => mode = Mode::Status,
             Long("failed") => mode = Mode::Failed,
             Long("retry-failed") => mode = Mode::Retry,
+            Long("forget-failed") => mode = Mode::Forget,
             _ => return Err(arg.unexpected().into()),
         }
     }
@@ -146,11 +150,15 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
         Mode::Status => return desk::status(&open()?, io::stdout()),
         Mode::Failed => return desk::failed(&open()?, io::stdout()),
         Mode::Retry => return desk::retry_failed(&mut open()?, io::stdout()),
+        Mode::Forget => return desk::forget_failed(&mut open()?, io::stdout()),
         Mode::Deliver | Mode::Check(_) => {}
     }
     let api = Api::new(&config, options.connections)
         .map_err(|err| Failure::misuse(err).hint("set TELEGRAM_BOT_TOKEN, or bot_token in the configuration"))?;
     let batch = note.batch(io::stdin())?;
+    // Cron mails what a job says: by hand it says what goes wrong.
+    let quiet = batch.is_some();
+    options.quiet = quiet;
     let _lock = lock(&path, options.timeout)?;
     let acks = ack.map(|path| Acks::new(&path)).transpose().context("cannot make a socket")?;
     let (sender, events) = delivery::events();
@@ -163,13 +171,18 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     delivery.share_pace(&path);
     finish_when_asked(sender.clone())?;
     thread::spawn(move || read(batch, &sender));
-    notice!("outbox {}", path.display());
+    match quiet {
+        true => log::debug!("outbox {}", path.display()),
+        false => notice!("outbox {}", path.display()),
+    }
     notify::ready("the outbox is open");
     Ok(match delivery.run(&events)? {
         End::Told | End::Terminated => ExitCode::SUCCESS,
         End::SomeFailed(n) => {
             let failure = Failure::new(cli::FAILED, format!("{n} records could not be told and were set aside"));
-            return Err(failure.hint("tg-send --failed lists them, --retry-failed tries them again").into());
+            return Err(failure
+                .hint("tg-send --failed lists them, --retry-failed tries again, --forget-failed forgets")
+                .into());
         }
         End::SomeWait(n) => {
             return Err(Failure::temporary(format!("{n} records still wait; they stay in the outbox")).into());

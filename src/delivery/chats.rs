@@ -1,6 +1,6 @@
 //! The chats for which something waits: how much, since when they may be told, and what their last message taught.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::now;
@@ -10,6 +10,10 @@ use crate::pacing::{Limits, Pacing};
 use crate::record::Chat;
 use crate::verdict::LONGEST_FLOOD;
 
+/// A chat is not told of a webhook of which more is to come, but for no longer than this: one whose writer is slow must
+/// not wait long, and one that never ends is told bit by bit. A chat is told no more often anyway.
+const WHOLE: Duration = Duration::from_secs(1);
+
 /// All chats with something to tell, by the moment at which that may happen.
 #[derive(Debug, Default)]
 pub struct Chats {
@@ -17,6 +21,8 @@ pub struct Chats {
     due: BTreeSet<(Instant, Chat)>,
     in_all: usize,
     gone: HashMap<Chat, Gone>,
+    /// Until when a chat waits for the rest of a webhook.
+    held: HashMap<Chat, Instant>,
 }
 
 /// What waits for one chat.
@@ -101,6 +107,27 @@ impl Chats {
         }
     }
 
+    /// Records have come in, one for each of these chats, and whether more of its webhook is to come. `closes`: what was
+    /// open before has come to its end.
+    pub fn take_in(&mut self, added: Vec<(Chat, bool)>, closes: bool, pacing: &Pacing, now: Instant) {
+        let open: HashSet<Chat> = added.iter().filter(|(_, is_open)| *is_open).map(|(chat, _)| chat.clone()).collect();
+        if closes {
+            // One that is open again keeps its time, or a stream without a pause would never be told.
+            let over: Vec<Chat> = self.held.keys().filter(|chat| !open.contains(chat)).cloned().collect();
+            for chat in over {
+                self.held.remove(&chat);
+                self.schedule(&chat, pacing, now);
+            }
+        }
+        for chat in open {
+            self.held.entry(chat).or_insert(now + WHOLE);
+        }
+        for (chat, _) in added {
+            self.add(&chat, 1);
+            self.schedule(&chat, pacing, now);
+        }
+    }
+
     /// So many records do not wait any more. A chat for which nothing waits is forgotten.
     pub fn remove(&mut self, chat: &Chat, records: usize) {
         let Some(line) = self.lines.get_mut(chat) else { return };
@@ -129,6 +156,7 @@ impl Chats {
             let wait = Duration::from_millis(u64::try_from(gone.probe_at.saturating_sub(super::now())).unwrap_or(0));
             at = at.max(now + wait.min(super::settle::LONGEST_PROBE));
         }
+        at = at.max(self.held.get(chat).copied().unwrap_or(at));
         line.due = Some(at);
         self.due.insert((at, chat.clone()));
     }
@@ -153,6 +181,7 @@ impl Chats {
         if let Some(line) = self.lines.get_mut(&chat) {
             line.due = None;
         }
+        self.held.remove(&chat);
         Some(chat)
     }
 
@@ -222,6 +251,7 @@ impl Chats {
         self.unschedule(old);
         self.gone.remove(old);
         self.gone.remove(new);
+        self.held.remove(old);
         if let Some(line) = self.lines.remove(old) {
             self.in_all -= line.waiting;
             self.add(new, line.waiting);
@@ -265,6 +295,36 @@ mod tests {
         for end in ["", "-wal", "-shm"] {
             let _ = std::fs::remove_file(format!("{}{end}", path.display()));
         }
+    }
+
+    #[test]
+    fn a_chat_waits_for_the_rest_of_a_webhook_but_not_for_ever() {
+        let start = Instant::now();
+        let pacing = Pacing::new(Limits::default());
+        let (one, two) = (Chat::Id(1), Chat::Id(2));
+        let mut chats = Chats::default();
+        let take_in = |chats: &mut Chats, added: &[(&Chat, bool)], closes, at| {
+            let added = added.iter().map(|(chat, is_open)| ((*chat).clone(), *is_open)).collect();
+            chats.take_in(added, closes, &pacing, at);
+        };
+        take_in(&mut chats, &[(&one, true), (&two, false)], false, start);
+        assert_eq!(chats.take_due(start), Some(two.clone()));
+        assert_eq!(chats.take_due(start), None);
+        take_in(&mut chats, &[(&one, true)], false, start);
+        take_in(&mut chats, &[(&one, false)], true, start);
+        assert_eq!((chats.waiting(&one), chats.take_due(start), chats.take_due(start)), (3, Some(one.clone()), None));
+        // What never comes is waited for once.
+        take_in(&mut chats, &[(&two, true)], false, start);
+        assert_eq!((chats.next_due(), chats.take_due(start)), (Some(start + WHOLE), None));
+        assert_eq!(chats.take_due(start + WHOLE), Some(two.clone()));
+        // One webhook after the other, each begun before the one before it has ended.
+        for part in 0..4 {
+            take_in(&mut chats, &[(&two, false), (&two, true)], true, start + WHOLE * part / 4);
+        }
+        assert_eq!(chats.next_due(), Some(start + WHOLE));
+        // An ack by itself.
+        take_in(&mut chats, &[], true, start);
+        assert_eq!(chats.take_due(start), Some(two));
     }
 
     #[test]

@@ -24,9 +24,14 @@ impl Delivery {
                 }
             }
         }
-        if let Ok(failed) = self.outbox.failed_count() {
-            self.metrics.failed.set(i64::try_from(failed).unwrap_or(i64::MAX));
+        if let Err(err) = self.count_failed() {
+            log::warn!("cannot read the outbox: {err}");
         }
+    }
+
+    fn count_failed(&self) -> Result<()> {
+        self.metrics.failed.set(i64::try_from(self.outbox.failed_count()?).unwrap_or(i64::MAX));
+        Ok(())
     }
 
     fn forget(&mut self, before: Millis, now: Millis) -> Result<usize> {
@@ -72,13 +77,15 @@ impl Delivery {
         status
     }
 
-    /// `--retry-failed` of another process puts records back and has chats that are gone tried again.
+    /// `--retry-failed` of another process puts records back and has chats that are gone tried again, `--forget-failed`
+    /// leaves fewer that failed.
     fn look_at_outbox(&mut self) -> Result<()> {
         self.metrics.oldest.set(self.outbox.oldest()?.unwrap_or(0) / 1000);
         let others = self.outbox.changes_of_others()?;
         if others != self.others {
             self.others = others;
             self.chats.set_all(self.outbox.waiting_chats()?, self.outbox.gone_chats()?, &self.pacing, Instant::now());
+            self.count_failed()?;
         }
         Ok(())
     }

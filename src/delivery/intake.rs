@@ -22,6 +22,10 @@ pub struct Batch {
     pub items: Vec<Item>,
     /// Lines of which everything is in this batch or in an earlier one.
     pub acks: Vec<Digest>,
+    /// How many items at its end belong to a webhook of which more is to come.
+    open: usize,
+    /// Whether what was open before has come to its end here.
+    pub closes: bool,
     bytes: usize,
 }
 
@@ -63,6 +67,9 @@ pub fn read(input: impl Read, events: &SyncSender<Event>) {
     let mut batch = Batch::default();
     let ended = loop {
         if !batch.is_empty() && (!lines.has_line() || batch.bytes > BATCH_BYTES) {
+            if !lines.has_more() {
+                batch.close();
+            }
             // The receiver is gone only when the tool ends.
             if events.send(Event::Intake(std::mem::take(&mut batch))).is_err() {
                 return;
@@ -97,8 +104,24 @@ impl Batch {
         self.bytes
     }
 
+    /// Its items, and whether more of their webhook is to come.
+    pub fn marked(&self) -> impl Iterator<Item = (&Item, bool)> {
+        let whole = self.items.len() - self.open;
+        self.items.iter().enumerate().map(move |(n, item)| (item, n >= whole))
+    }
+
     fn is_empty(&self) -> bool {
         self.items.is_empty() && self.acks.is_empty()
+    }
+
+    /// What came until now is whole.
+    fn close(&mut self) {
+        (self.open, self.closes) = (0, true);
+    }
+
+    fn push(&mut self, item: Item) {
+        self.items.push(item);
+        self.open += 1;
     }
 
     fn take(&mut self, mut line: String, parsed: Result<Input, Bad>, witness: &mut Witness, number: u64) {
@@ -106,17 +129,21 @@ impl Batch {
         match parsed {
             Ok(Input::Record(record)) => {
                 witness.record();
-                self.items.push(Item::Record(Entry::new(*record, line)));
+                self.push(Item::Record(Entry::new(*record, line)));
             }
-            Ok(Input::Ack(ack)) if witness.ack(ack) => self.acks.push(ack.digest),
+            Ok(Input::Ack(ack)) if witness.ack(ack) => {
+                self.close();
+                self.acks.push(ack.digest);
+            }
             Ok(Input::Ack(ack)) => {
+                self.close();
                 log::warn!("stdin:{number}: not acknowledged: not all records of {} were seen", ack.digest.short());
             }
             Err(Bad::Record(reason)) => {
                 witness.record();
                 log::warn!("stdin:{number}: set aside: {reason}");
                 line.truncate(line.floor_char_boundary(KEPT));
-                self.items.push(Item::Bad(line, reason));
+                self.push(Item::Bad(line, reason));
             }
             Err(Bad::Garbage(reason)) => {
                 witness.garbage();
@@ -166,6 +193,30 @@ mod tests {
             (format!("{R}\n{}\n{}", ack("a", 1), ack("b", 1)), 1),
         ] {
             assert_eq!(batch_of(&input).acks.len(), acks, "{input}");
+        }
+    }
+
+    /// One webhook was told as several summaries: the first began while the rest was still being read.
+    #[test]
+    fn what_is_not_whole_is_known() {
+        let batches = |input: &str| {
+            let (send, receive) = sync_channel(100);
+            read(input.as_bytes(), &send);
+            let mut batches = Vec::new();
+            while let Ok(Event::Intake(batch)) = receive.try_recv() {
+                batches.push((batch.items.len(), batch.open, batch.closes));
+            }
+            batches
+        };
+        // A webhook of several readings: whole with its ack, or when no more comes.
+        let many = format!("{}\n", R.replace("\"x\"", &format!("\"{}\"", "x".repeat(999)))).repeat(100);
+        let [first, second] = batches(&many)[..] else { panic!("{:?}", batches(&many)) };
+        assert_eq!((first.1, first.2), (first.0, false));
+        assert_eq!(second, (100 - first.0, 0, true));
+        assert_eq!(batches(&format!("{many}{}\n", ack("a", 100)))[1], second);
+        // Half a line belongs to the next webhook, also where the ack before it cannot be given.
+        for records in [2, 3] {
+            assert_eq!(batches(&format!("{R}\n{R}\n{}\n{R}\n{R}", ack("a", records))), [(3, 1, true), (1, 0, true)]);
         }
     }
 

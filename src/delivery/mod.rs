@@ -73,6 +73,8 @@ pub struct Options {
     pub at_most_once: bool,
     /// How long to go on after the input has ended.
     pub timeout: Option<Duration>,
+    /// What goes well is logged only for `-v`.
+    pub quiet: bool,
 }
 
 /// How a run ended that was not stopped by an error.
@@ -226,6 +228,9 @@ impl Delivery {
                     Err(err) => return Err(err).context("cannot write the outbox"),
                 }
             }
+            if self.ended.is_some() {
+                self.chats.take_in(Vec::new(), true, &self.pacing, Instant::now());
+            }
             if housekeeping.elapsed() > HOUSEKEEPING {
                 housekeeping = Instant::now();
                 self.keep_house();
@@ -293,22 +298,27 @@ impl Delivery {
     /// Writes a turn in one transaction, then lets the world know. On an error the turn is as it was.
     fn commit(&mut self, turn: &mut Turn) -> crate::outbox::Result<()> {
         let now = now();
-        let mut added: Vec<Chat> = Vec::new();
+        let mut added: Vec<(Chat, bool)> = Vec::new();
         let (mut known, mut bad) = (0, 0);
         let at_most_once = self.options.at_most_once;
         self.outbox.transaction(|outbox| {
             for (answered, settlement) in &turn.answers {
                 settle::write(outbox, answered, settlement, at_most_once, now)?;
             }
-            for item in turn.batches.iter().flat_map(|batch| &batch.items) {
-                match item {
-                    Item::Record(entry) => match outbox.add(entry, now)? {
-                        Added::Waiting(chat) => added.push(chat),
-                        Added::Known => known += 1,
-                    },
-                    Item::Bad(line, reason) => {
-                        outbox.set_line_aside(line, reason, now)?;
-                        bad += 1;
+            for batch in &turn.batches {
+                if batch.closes {
+                    added.iter_mut().for_each(|(_, is_open)| *is_open = false);
+                }
+                for (item, is_open) in batch.marked() {
+                    match item {
+                        Item::Record(entry) => match outbox.add(entry, now)? {
+                            Added::Waiting(chat) => added.push((chat, is_open)),
+                            Added::Known => known += 1,
+                        },
+                        Item::Bad(line, reason) => {
+                            outbox.set_line_aside(line, reason, now)?;
+                            bad += 1;
+                        }
                     }
                 }
             }
@@ -326,11 +336,8 @@ impl Delivery {
         for (answered, settlement) in turn.answers.drain(..) {
             self.settle(answered, settlement);
         }
-        let instant = Instant::now();
-        for chat in added {
-            self.chats.add(&chat, 1);
-            self.chats.schedule(&chat, &self.pacing, instant);
-        }
+        let closes = turn.batches.iter().any(|batch| batch.closes);
+        self.chats.take_in(added, closes, &self.pacing, Instant::now());
         turn.batches.clear();
         Ok(())
     }

@@ -304,7 +304,9 @@ impl Delivery {
 
     fn told(&mut self, chat: &Chat, message: &Message, id: Option<i64>, took: Duration, instant: Instant) {
         let records = message.seqs.len();
-        log::info!(
+        let level = if self.options.quiet { log::Level::Debug } else { log::Level::Info };
+        log::log!(
+            level,
             "sent id={} chat={chat} message={} records={records} ms={}",
             message.id,
             id.unwrap_or(0),

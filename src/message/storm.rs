@@ -35,7 +35,8 @@ pub struct Storm {
     oldest: Millis,
     newest: Millis,
     kinds: HashMap<Kind, usize>,
-    titles: Vec<String>,
+    /// Worst first, then in order, each with its rank.
+    titles: Vec<(usize, String)>,
     document: String,
 }
 
@@ -81,11 +82,13 @@ impl Storm {
         self.oldest = self.oldest.min(waiting.at);
         self.newest = self.newest.max(waiting.at);
         let kind = kind(record);
+        let place = self.titles.partition_point(|(rank, _)| *rank <= kind.rank);
+        if place < SHOWN {
+            self.titles.insert(place, (kind.rank, title(record)));
+            self.titles.truncate(SHOWN);
+        }
         if self.kinds.len() < COUNTED || self.kinds.contains_key(&kind) {
             *self.kinds.entry(kind).or_default() += 1;
-        }
-        if self.titles.len() < SHOWN {
-            self.titles.push(title(record));
         }
         let at = Timestamp::from_millisecond(waiting.at).unwrap_or(Timestamp::UNIX_EPOCH);
         let text = plain(&html(record));
@@ -115,12 +118,12 @@ impl Storm {
         Message { seqs: self.seqs, part: None, storm: true, sendings: self.unsure, id: self.id, call }
     }
 
-    /// How many of what, worst first, then the first titles as far as they fit into a caption.
+    /// How many of what, worst first, then some titles, as far as they fit into a caption.
     fn summary(&self, occasion: &Occasion<'_>) -> String {
         let records = self.seqs.len();
         let head = head_of(self.unsure > 0, self.oldest, records, occasion);
         if records == 1 {
-            return format!("{head}<b>{}</b>\n\nThe whole text is in the file.", escape(&self.titles[0]));
+            return format!("{head}<b>{}</b>\n\nThe whole text is in the file.", escape(&self.titles[0].1));
         }
         let mut text = format!("{head}⛈ <b>{records} alerts</b> {}\n", self.span());
         text.push_str(&match (records - self.resolved, self.resolved) {
@@ -145,7 +148,7 @@ impl Storm {
         const END: &str = "\nAll of them are in the file.";
         let mut room = CAPTION.visible.saturating_sub(markup::visible_length(&text) + END.chars().count() + 24);
         let mut shown = 0;
-        for title in &self.titles {
+        for (_, title) in &self.titles {
             let length = title.chars().count() + 1;
             if length > room {
                 break;

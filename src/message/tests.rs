@@ -312,6 +312,7 @@ fn the_summary_counts_the_worst_first() {
             let mut alert = alert(n as i64, name, if n == 0 { "resolved" } else { "firing" });
             alert.record.about = None;
             alert.record.text = "z".repeat(400);
+            alert.record.title.push_str(&format!(" {n}"));
             alert.record.count_by.insert("severity".into(), severity.into());
             alert
         })
@@ -320,4 +321,7 @@ fn the_summary_counts_the_worst_first() {
     let kinds = "🔴 <b>2×</b> Down · critical\n🔥 <b>5×</b> Odd\n🟠 <b>20×</b> Disk · warning\n\
         🔵 <b>29×</b> Info · info\n✅ <b>1×</b> Info · info\n";
     assert!(text(&message).contains(kinds), "{}", text(&message));
+    // So are the samples, and those that are as bad are in order.
+    let samples = "\n\nDown firing 55\nDown firing 56\nOdd firing 50\nOdd firing 51\nOdd firing 52\n… and 52 more\n";
+    assert!(text(&message).contains(samples), "{}", text(&message));
 }

@@ -1,4 +1,4 @@
-//! What a person asks of an outbox: how it stands, what failed, and to try that again.
+//! What a person asks of an outbox: how it stands, what failed, and to try that again or forget it.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -81,6 +81,11 @@ impl Outbox {
             outbox.add(&entry, now)?;
             outbox.run("DELETE FROM failed WHERE seq = ?", params![failed.seq]).map(|rows| rows > 0)
         })
+    }
+
+    /// Forgets all that failed; how many records that were.
+    pub fn forget_failed(&mut self) -> Result<usize> {
+        self.run("DELETE FROM failed", [])
     }
 
     /// Forgets that chats are gone: each is tried again at once.

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::harness::*;
+use crate::metrics::{scrape, value};
 use crate::pace::tiny_png;
 use crate::tools::*;
 
@@ -83,6 +84,43 @@ fn what_failed_is_listed_and_tried_again_while_another_works() {
     sender.tell([record(3, "three")]);
     until("a later one", || (!sandbox.messages(3).is_empty()).then_some(()));
     assert_eq!(sender.finish(), Some(1), "one line was no record");
+}
+
+#[test]
+fn what_failed_is_forgotten_when_asked_and_nothing_else() {
+    let scratch = Scratch::new("forget");
+    let sandbox = Sandbox::start(&scratch, &["--limits", "enforce"]);
+    sandbox.rules(json!({"match": {"chat_id": 1}, "times": 1, "do": {"preset": "chat_not_found"}}));
+    let mut command = tg_send(&scratch, &sandbox);
+    let mut sender = Sender::start(&scratch, command.args(["--metrics", "127.0.0.1:0"]));
+    sender.tell([record(1, "one"), "{\"chat\":1}".to_owned(), record(2, "two")]);
+    let failed = || value(&scrape(&sender.process), "tg_send_records_failed");
+    until("the gauge to rise", || (failed() == 2.0).then_some(()));
+    until("the other", || (!sandbox.messages(2).is_empty()).then_some(()));
+    let forget = || run(tg_send(&scratch, &sandbox).arg("--forget-failed"), b"");
+    let output = forget();
+    assert_eq!((output.code, output.stdout.as_str()), (Some(0), "2 records are forgotten\n"), "{output:?}");
+    assert_eq!(run(tg_send(&scratch, &sandbox).arg("--failed"), b"").stdout, "");
+    assert_eq!(forget().stdout, "0 records are forgotten\n");
+    until("the gauge to fall", || (failed() == 0.0).then_some(()));
+    // What was told is remembered, what failed may come again.
+    sender.tell([record(2, "two"), record(1, "one"), record(2, "three")]);
+    until("what failed", || (sandbox.texts(1) == ["one"] && sandbox.texts(2) == ["two", "three"]).then_some(()));
+}
+
+#[test]
+fn a_note_that_arrives_is_not_worth_a_mail() {
+    let scratch = Scratch::new("cron");
+    let sandbox = Sandbox::start(&scratch, &["--limits", "enforce"]);
+    let output = note(&scratch, &sandbox, &["--chat", "1"], "done");
+    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (Some(0), "", ""));
+    let output = note(&scratch, &sandbox, &["--chat", "1", "-v"], "done again");
+    assert!(output.stderr.contains("tg-send: outbox ") && output.stderr.contains("tg-send: sent id="), "{output:?}");
+    sandbox.rules(json!({"match": {"chat_id": 2}, "times": 1, "do": {"preset": "chat_not_found"}}));
+    let output = note(&scratch, &sandbox, &["--chat", "2"], "never");
+    assert!(output.code == Some(1) && output.stderr.contains("error: set aside chat=2 records=1"), "{output:?}");
+    let output = send_all(&scratch, &sandbox, &[], &[record(3, "x")]);
+    assert!(output.stderr.contains("tg-send: outbox ") && output.stderr.contains("tg-send: sent id="), "{output:?}");
 }
 
 #[test]

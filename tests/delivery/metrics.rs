@@ -25,13 +25,13 @@ fn promtool(args: &[&str], input: &[u8]) -> Option<(bool, String)> {
     Some((output.status.success(), text))
 }
 
-fn scrape(process: &Process) -> String {
+pub fn scrape(process: &Process) -> String {
     let line = process.says("metrics on ");
     let url = line.rsplit(' ').next().unwrap();
     ureq::get(url).call().unwrap().body_mut().read_to_string().unwrap()
 }
 
-fn value(text: &str, name: &str) -> f64 {
+pub fn value(text: &str, name: &str) -> f64 {
     let line = text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
     line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_else(|| panic!("{name} in\n{text}"))
 }

@@ -1,6 +1,7 @@
 //! Telegram's limits are kept, and what may be sent within them is sent soon.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -170,6 +171,21 @@ fn runs_that_follow_each_other_keep_the_pace_together() {
     }
     assert_eq!(sandbox.texts(1), ["note 0", "note 1", "note 2"]);
     assert_eq!(sandbox.violations(), []);
+}
+
+/// A writer that stays in the middle of a line, as one that was killed does, keeps nothing from anybody for long.
+#[test]
+fn what_came_before_half_a_line_is_told() {
+    let scratch = Scratch::new("half");
+    let sandbox = Sandbox::start(&scratch, &["--limits", "enforce"]);
+    let mut sender = Sender::start(&scratch, &mut tg_send(&scratch, &sandbox));
+    let line = record(1, "second");
+    let (half, rest) = line.split_at(line.len() / 2);
+    sender.stdin().write_all(format!("{}\n{half}", record(1, "first")).as_bytes()).unwrap();
+    until("the first", || (sandbox.texts(1) == ["first"]).then_some(()));
+    sender.tell([rest.to_owned()]);
+    until("the second", || (sandbox.texts(1) == ["first", "second"]).then_some(()));
+    assert_eq!(sender.finish(), Some(0));
 }
 
 /// More answers at once than a turn takes: one of them was lost, and the run never ended.

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::*;
 
@@ -57,6 +57,31 @@ fn subscriptions_change_while_the_pipe_runs() {
         (told.contains("of A") && told.contains("of B") && sandbox.texts(2).join("").contains("of C")).then_some(())
     });
     assert!(!sandbox.texts(1).join("\n").contains("of C"));
+}
+
+/// A webhook that is more than one reading was told in parts: the first while the rest was still in the pipe.
+#[test]
+fn what_came_in_one_webhook_is_told_together() {
+    for ack in [true, false] {
+        let scratch = Scratch::new("together");
+        let sandbox = Sandbox::start(&scratch, &["--limits", "enforce"]);
+        scratch.write("users.json", r#"{"1": "*"}"#);
+        let pipeline = Pipeline::with(&scratch, &mut tg_send(&scratch, &sandbox), &[], ack);
+        let names: Vec<String> = (0..300).map(|n| format!("Storm{n}x")).collect();
+        let mut storm: Value =
+            serde_json::from_str(&webhook(&names.iter().map(String::as_str).collect::<Vec<_>>())).unwrap();
+        for alert in storm["alerts"].as_array_mut().unwrap() {
+            alert["annotations"]["description"] = "It goes on and on. ".repeat(10).into();
+        }
+        assert_eq!(post(&pipeline.url, &storm.to_string()), 200);
+        until("the summary", || (!sandbox.messages(1).is_empty()).then_some(()));
+        assert!(sandbox.texts(1)[0].starts_with("⛈ 300 alerts "), "ack {ack}: {:?}", sandbox.texts(1));
+        let all = sandbox.everything(1).remove(0);
+        assert!(names.iter().all(|name| all.contains(&format!("summary of {name}"))), "{all}");
+        assert_eq!(post(&pipeline.url, &webhook(&["After"])), 200);
+        until("what comes after it", || (sandbox.messages(1).len() == 2).then_some(()));
+        assert_eq!(sandbox.violations(), []);
+    }
 }
 
 #[test]
