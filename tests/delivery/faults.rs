@@ -65,8 +65,6 @@ fn table() -> Vec<Row> {
         aside(json!({"error": {"code": 400, "description": "Bad Request: something new"}})),
         doubted(json!({"error": {"code": 500, "description": "Internal Server Error"}})),
         once(json!({"error": {"code": 429, "description": "Too Many Requests: retry after 1"}})),
-        kept(json!({"error": {"code": 429, "description": format!("retry after {}", u64::MAX)}}), 75),
-        kept(json!({"error": {"code": 429, "description": "retry after 9300000000000000000"}}), 75),
         once(json!({"flood": {"retry_after": 2}})),
         once(json!({"flood": {"retry_after": 1, "scope": "all"}})),
         once(preset("cant_parse")),
@@ -265,4 +263,19 @@ fn a_chat_that_takes_no_documents_is_told_a_storm_in_messages() {
     let documents = sends(&sandbox).iter().filter(|request| request["method"] == "senddocument").count();
     assert_eq!(documents, 1, "it is known after the first");
     assert_eq!(sandbox.violations(), []);
+}
+
+#[test]
+fn a_silence_that_no_clock_can_count_is_kept_and_others_are_told() {
+    let scratch = Scratch::new("long-flood");
+    let sandbox = Sandbox::start(&scratch, &["--limits", "enforce"]);
+    for (chat, seconds) in [(1, u64::MAX), (2, 9_300_000_000_000_000_000)] {
+        let error = json!({"error": {"code": 429, "description": format!("Too Many Requests: retry after {seconds}")}});
+        sandbox.rules(json!({"match": {"method": "send*", "chat_id": chat}, "times": 1, "do": error}));
+        let lines = [record(chat, "the text"), record(chat + 10, "another chat")];
+        let output = send_all(&scratch, &sandbox, &["--timeout", "5"], &lines);
+        assert_eq!(output.code, Some(75), "{output:?}");
+        assert!(output.stderr.contains("asks for silence"), "{output:?}");
+        assert_eq!((sandbox.texts(chat).len(), sandbox.texts(chat + 10).len()), (0, 1));
+    }
 }
