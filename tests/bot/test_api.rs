@@ -97,8 +97,8 @@ fn the_conversation_with_telegram_test_api() {
     said("/unsubscribe severity=\"critical\"", &["Подписка отменена"]);
     said("/stop", &["больше не получаете"]);
     said("/help", &["Оповещения", "Дашборды"]);
-    said("/users", &["для администраторов"]);
-    said("/remove 1", &["для администраторов"]);
+    said("/users", &["только администраторы"]);
+    said("/remove 1", &["только администраторы"]);
     talk.ask(&ada, "/regexp cpu", &["✅ You get alerts"]);
     talk.ask(&ada, "/users", &["Борис", "Ada"]);
 
