@@ -8,7 +8,7 @@ mod shared;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -76,6 +76,9 @@ const AFTER_FLOOD: Duration = Duration::from_millis(100);
 /// A message of another program that was not answered for so long is not under way any more: that program was killed.
 const FORGOTTEN: Duration = Duration::from_secs(10);
 
+/// When the file could not be written, it is tried again after this.
+const ALONE: Duration = Duration::from_secs(30);
+
 /// While another program's message is under way, it is looked this often whether it was answered.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -90,6 +93,10 @@ pub struct Pacing {
     chats: HashMap<Chat, Pace>,
     names: HashMap<Chat, Chat>,
     shared: Option<Shared>,
+    /// Where that is, or will be again.
+    path: Option<PathBuf>,
+    tried: Instant,
+    is_alone: bool,
     /// Since when messages of other programs are under way.
     theirs: HashMap<Chat, Instant>,
 }
@@ -113,6 +120,9 @@ impl Pacing {
             chats: HashMap::new(),
             names: HashMap::new(),
             shared: None,
+            path: None,
+            tried: Instant::now(),
+            is_alone: false,
             theirs: HashMap::new(),
         }
     }
@@ -123,15 +133,18 @@ impl Pacing {
         if self.limits.overall.within.is_zero() && self.limits.chat.within.is_zero() {
             return;
         }
-        match Shared::open(&file.with_file_name("pace")) {
+        let path = file.with_file_name("pace");
+        match Shared::open(&path) {
             Ok(shared) => self.shared = Some(shared),
             Err(err) => self.alone(&err),
         }
+        self.path = Some(path);
         self.listen(Instant::now());
     }
 
     /// Takes in what the other programs have sent meanwhile.
     pub fn listen(&mut self, now: Instant) {
+        self.meet_again(now);
         if let Some(shared) = &mut self.shared {
             match shared.news() {
                 Ok(entries) => entries.iter().for_each(|entry| self.hear(entry)),
@@ -141,11 +154,25 @@ impl Pacing {
         self.theirs.retain(|_, since| now.duration_since(*since) < FORGOTTEN);
     }
 
-    /// Better to go on at one's own pace than not at all.
+    /// Better to go on at one's own pace than not at all, for a while.
     fn alone(&mut self, err: &io::Error) {
-        log::warn!("cannot share the pace with other programs: {err}; going on alone");
+        if !self.is_alone {
+            log::warn!("cannot share the pace with other programs: {err}; going on alone");
+        }
+        self.is_alone = true;
+        self.tried = Instant::now();
         self.shared = None;
         self.theirs.clear();
+    }
+
+    /// The disk that was full has room again, perhaps.
+    fn meet_again(&mut self, now: Instant) {
+        let Some(path) = self.path.as_ref().filter(|_| self.shared.is_none()) else { return };
+        if now.duration_since(self.tried) < ALONE {
+            return;
+        }
+        self.tried = now;
+        self.shared = Shared::open(path).ok();
     }
 
     fn hear(&mut self, entry: &Entry) {
@@ -157,19 +184,25 @@ impl Pacing {
                 self.count(&entry.chat, entry.instant());
             }
             Event::Flood(until) => {
-                // A line of the file can hold any number.
-                let left = u64::try_from(until.saturating_sub(delivery::now())).unwrap_or(0);
-                let left = Duration::from_millis(left).min(LONGEST_FLOOD + AFTER_FLOOD);
+                // A line of the file can hold any number, and a clock that was put back must not make it longer than
+                // Telegram said.
+                let left = until.saturating_sub(delivery::now()).min(until.saturating_sub(entry.at));
+                let left = Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(LONGEST_FLOOD + AFTER_FLOOD);
                 self.freeze(&entry.chat, Instant::now() + left);
             }
         }
     }
 
     fn tell(&mut self, event: &Event, chat: &Chat) {
-        if let Some(shared) = &mut self.shared
-            && let Err(err) = shared.note(event, chat)
-        {
-            self.alone(&err);
+        if let Some(shared) = &mut self.shared {
+            match shared.note(event, chat) {
+                Ok(()) if self.is_alone => {
+                    crate::notice!("the pace is shared with other programs again");
+                    self.is_alone = false;
+                }
+                Ok(()) => {}
+                Err(err) => self.alone(&err),
+            }
         }
     }
 

@@ -152,6 +152,43 @@ fn two_programs_keep_one_pace() {
 }
 
 #[test]
+fn a_file_that_could_not_be_written_is_tried_again() {
+    let folder = std::env::temp_dir().join(format!("prometheus-telegram-pace-again-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    let of = |file: &str| {
+        let mut pacing = Pacing::new(Limits::default());
+        pacing.share_beside(&folder.join(file));
+        pacing
+    };
+    let mut send = of("outbox.db");
+    assert!(send.shared.is_none());
+    std::fs::create_dir_all(&folder).unwrap();
+    let now = Instant::now();
+    send.listen(now + ALONE / 2);
+    assert!(send.shared.is_none(), "not with every message");
+    let now = now + 2 * ALONE;
+    send.listen(now);
+    assert!(send.begin(&A, now));
+    let mut bot = of("bot.db");
+    assert!(!bot.begin(&A, now), "they know of each other again");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_silence_of_a_clock_that_was_ahead_is_no_longer_than_was_said() {
+    let path = std::env::temp_dir().join(format!("prometheus-telegram-pace-ahead-{}", std::process::id()));
+    let at = delivery::now() + 600_000;
+    std::fs::write(&path, format!("{at} other flood={} 1\n", at + 3000)).unwrap();
+    let mut pacing = Pacing::new(Limits::default());
+    pacing.shared = Some(Shared::open(&path).unwrap());
+    let now = Instant::now();
+    pacing.listen(now);
+    let ready = pacing.chat_ready(&A, now).unwrap();
+    assert!(ready > now && ready <= Instant::now() + ms(3000));
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
 fn numbers_that_no_clock_can_count_are_a_day_at_most() {
     let day = Duration::from_secs(86_400 + 60);
     let path = std::env::temp_dir().join(format!("prometheus-telegram-long-pace-{}", std::process::id()));

@@ -53,15 +53,18 @@ struct Kept {
     is_changed: bool,
     /// When it was written last.
     saved: Option<Instant>,
-    /// One writes at a time.
-    gate: Arc<Mutex<()>>,
+    /// How often it was to be written.
+    count: u64,
+    /// One writes at a time; the number of the last one.
+    gate: Arc<Mutex<u64>>,
 }
 
 /// The new contents of a file, to be written while nobody waits for the station.
 pub struct Save {
     path: PathBuf,
     contents: String,
-    gate: Arc<Mutex<()>>,
+    number: u64,
+    gate: Arc<Mutex<u64>>,
     metrics: Arc<Metrics>,
 }
 
@@ -75,6 +78,7 @@ impl Station {
             seen: Seen::from_json(&known["alerts"]),
             is_changed: false,
             saved: None,
+            count: 0,
             gate: Arc::default(),
         });
         let station = Station { users, words, ack: options.ack, admins: options.admins, watchdogs, seen, metrics };
@@ -227,21 +231,23 @@ impl Station {
         self.metrics.warnings.set(i64::try_from(users.warnings.len()).unwrap_or(i64::MAX));
     }
 
-    /// What is to be written to the file of `seen` now, if anything; `at_once` without waiting for its time.
-    pub fn save(&mut self, at_once: bool) -> Option<Save> {
+    /// What is to be written to the file of `seen` now, if anything; at the end in any case: another thread may have taken
+    /// the last news, and not have written it yet.
+    pub fn save(&mut self, at_the_end: bool) -> Option<Save> {
         let watches = !self.watchdogs.is_empty();
         let kept = self.seen.as_mut()?;
         let age = kept.saved.map_or(Duration::MAX, |saved| saved.elapsed());
-        let is_due = kept.is_changed && (at_once || age >= SAVE_EVERY);
+        let is_due = kept.is_changed && age >= SAVE_EVERY;
         let is_overdue = watches && age >= self.watchdogs.save_every();
-        if !is_due && !is_overdue {
+        if !is_due && !is_overdue && !at_the_end {
             return None;
         }
+        kept.count += 1;
         kept.is_changed = false;
         kept.saved = Some(Instant::now());
         let contents = json!({"v": 1, "alerts": kept.seen.to_json(), "watchdogs": self.watchdogs.to_json()});
-        let (path, gate) = (kept.path.clone(), kept.gate.clone());
-        Some(Save { path, contents: format!("{contents}\n"), gate, metrics: self.metrics.clone() })
+        let (path, number, gate) = (kept.path.clone(), kept.count, kept.gate.clone());
+        Some(Save { path, contents: format!("{contents}\n"), number, gate, metrics: self.metrics.clone() })
     }
 }
 
@@ -254,9 +260,13 @@ fn write_line(text: &mut String, record: &Record) {
 }
 
 impl Save {
-    /// Writes the file as a whole.
+    /// Writes the file as a whole, unless something newer was faster.
     pub fn write(&self) -> Result<(), String> {
-        let _gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last > self.number {
+            return Ok(());
+        }
+        *last = self.number;
         let written = Draft::write(&self.path, self.contents.as_bytes()).and_then(Draft::place);
         written.map_err(|err| {
             self.metrics.unsaved.inc();
