@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::now;
+use super::settle::{PROBE, probe_after};
 use crate::message::Changes;
 use crate::outbox::{Gone, Millis, Outbox};
 use crate::pacing::{Limits, Pacing};
@@ -124,8 +125,18 @@ impl Chats {
         }
         for (chat, _) in added {
             self.add(&chat, 1);
+            self.probe_soon(&chat);
             self.schedule(&chat, pacing, now);
         }
+    }
+
+    /// Something new for a chat that is gone may mean that it is back: alert-route holds back what is for chats that have
+    /// blocked the bot. It is not tried more often than at first for that.
+    fn probe_soon(&mut self, chat: &Chat) {
+        let Some(gone) = self.gone.get_mut(chat) else { return };
+        let millis = |time: Duration| Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX);
+        let tried_at = gone.probe_at.saturating_sub(millis(probe_after(gone.probes)));
+        gone.probe_at = gone.probe_at.min(tried_at.saturating_add(millis(PROBE)));
     }
 
     /// So many records do not wait any more. A chat for which nothing waits is forgotten.
@@ -353,6 +364,23 @@ mod tests {
         assert!(chats.set_back(&chat));
         chats.schedule(&chat, &pacing, start);
         assert_eq!(chats.take_due(start), Some(chat));
+    }
+
+    #[test]
+    fn something_new_for_a_gone_chat_is_tried_within_ten_minutes() {
+        // Whoever let the bot in again heard nothing for up to six hours.
+        let start = Instant::now();
+        let pacing = Pacing::new(Limits::default());
+        let mut chats = Chats::default();
+        for (id, ago) in [(1, 660), (2, 300)] {
+            let chat = Chat::Id(id);
+            let probe_at = now() + 6 * 3_600_000 - 1000 * ago;
+            chats.set_gone(Gone { chat: chat.clone(), probe_at, probes: 9 });
+            chats.take_in(vec![(chat, false)], true, &pacing, start);
+        }
+        assert_eq!(chats.take_due(Instant::now()), Some(Chat::Id(1)), "tried eleven minutes ago");
+        let due = chats.next_due().unwrap().duration_since(start).as_secs();
+        assert!((280..=300).contains(&due), "tried five minutes ago, due in {due} s");
     }
 
     #[test]

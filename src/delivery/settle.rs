@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A chat that is gone is tried again after this, then after four times that, up to the longest.
-const PROBE: Duration = Duration::from_secs(600);
+pub(super) const PROBE: Duration = Duration::from_secs(600);
 pub(super) const LONGEST_PROBE: Duration = Duration::from_secs(6 * 3600);
 
 /// After a summary the chat has peace for this long, doubling while the storm goes on: a handful of messages a minute.
@@ -96,6 +96,11 @@ impl Outage {
         }
         self.failures = 0;
     }
+}
+
+/// When a chat that was tried so often is tried again.
+pub(super) fn probe_after(probes: u32) -> Duration {
+    PROBE.saturating_mul(1 << (2 * probes.saturating_sub(1).min(8))).min(LONGEST_PROBE)
 }
 
 fn pause(failures: u32) -> Duration {
@@ -183,9 +188,9 @@ impl Delivery {
             Verdict::Moved(id) => Settlement::Moved(Chat::Id(id)),
             Verdict::Gone(why) => {
                 let probes = self.chats.probes(chat);
-                let wait = PROBE.saturating_mul(1 << (2 * probes).min(16)).min(LONGEST_PROBE);
-                let probe_at = now() + Millis::try_from(wait.as_millis()).unwrap_or(Millis::MAX);
-                Settlement::Gone(Gone { chat: chat.clone(), probe_at, probes: probes + 1 }, why)
+                let probes = probes.saturating_add(1);
+                let wait = Millis::try_from(probe_after(probes).as_millis()).unwrap_or(Millis::MAX);
+                Settlement::Gone(Gone { chat: chat.clone(), probe_at: now().saturating_add(wait), probes }, why)
             }
             Verdict::Change(Change::NoFile | Change::NoStorm, why) => self.without_file(chat, message, why),
             Verdict::Change(change, why) => {
