@@ -121,7 +121,16 @@ pub(super) fn unreachable(root: &str, limit: Duration, err: &ureq::Error) -> Err
         ureq::Error::Io(err) if err.kind() == std::io::ErrorKind::InvalidData => tls_hint(),
         _ => "is Grafana running, and reachable from here? check GRAFANA_URL and the proxy settings".to_owned(),
     };
-    Error::new(Kind::Unreachable, format!("cannot reach {root}: {err}")).with_hint(hint)
+    let error = Error::new(Kind::Unreachable, format!("cannot reach {root}: {err}")).with_hint(hint);
+    if is_cut_off(err) { error.retry_after(Duration::ZERO) } else { error }
+}
+
+/// Whether the connection was there and ended. Mostly it was one kept from the call before, which the server or a proxy
+/// closed just as it was used again.
+fn is_cut_off(err: &ureq::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(err, ureq::Error::Io(err)
+        if matches!(err.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
 }
 
 fn tls_hint() -> String {

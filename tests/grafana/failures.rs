@@ -200,6 +200,15 @@ fn certificates_are_checked_against_the_authority_that_is_named() {
 }
 
 #[test]
+fn a_connection_that_ends_as_it_is_used_is_no_failure() {
+    let standin = own(Generation::V13);
+    let url = format!("http://{}", relay::hanging_up_once(&standin));
+    let done = Shot::at(&standin).env("GRAFANA_URL", &url).args(["web-shop", "3"]).run();
+    done.picture();
+    assert!(done.err.contains("trying again"), "{}", done.err);
+}
+
+#[test]
 fn a_server_that_asks_for_patience_gets_it() {
     let address =
         relay::saying("HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -43,6 +44,16 @@ pub fn breaking_off(standin: &Standin) -> SocketAddr {
             reply.truncate(reply.len() - 100);
         }
         connection.write_all(&reply)
+    })
+}
+
+/// Passes everything on, but hangs up on the first request.
+pub fn hanging_up_once(standin: &Standin) -> SocketAddr {
+    let server = address(standin);
+    let has_hung_up = AtomicBool::new(false);
+    listen(move |mut connection| {
+        let (_, reply) = pass(&mut connection, &server)?;
+        if has_hung_up.swap(true, Ordering::SeqCst) { connection.write_all(&reply) } else { Ok(()) }
     })
 }
 
