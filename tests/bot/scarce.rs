@@ -16,7 +16,7 @@ fn with_threads(mut world: World, nth: u32, threads: u32) -> Option<World> {
     let user = 60_000 + std::process::id() % 1000 * 4 + nth;
     let runs = confined("tg-bot", user, threads).arg("--version").output();
     if !runs.is_ok_and(|output| output.status.success()) {
-        say("skipped: few threads: not root, no prlimit(1) of util-linux, or the binary is not for others to run");
+        say("SKIPPED: few threads: not root, no prlimit(1) of util-linux, or the binary is not for others to run");
         return None;
     }
     for path in [world.scratch.path(""), world.users_path()] {
