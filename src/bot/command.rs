@@ -1,5 +1,7 @@
 //! From a text to a command.
 
+use crate::near;
+
 /// What somebody wants of the bot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name {
@@ -81,14 +83,12 @@ pub fn meant(text: &str) -> Option<&str> {
 /// The command that somebody most likely meant: the only one that begins so, or one with few letters otherwise.
 pub fn nearest(word: &str) -> Option<&'static str> {
     let word = word.to_lowercase();
-    let length = word.chars().count();
-    let mut begun = NAMES.iter().map(|(name, _)| *name).filter(|name| length > 2 && name.starts_with(&word));
+    let is_enough = word.chars().count() > 2;
+    let mut begun = NAMES.iter().map(|(name, _)| *name).filter(|name| is_enough && name.starts_with(&word));
     if let (Some(name), None) = (begun.next(), begun.next()) {
         return Some(name);
     }
-    let far = |name: &&str| strsim::osa_distance(name, &word);
-    let nearest = NAMES.iter().map(|(name, _)| *name).min_by_key(far)?;
-    (far(&nearest) <= (length / 3).max(1)).then_some(nearest)
+    near::meant(NAMES.iter().map(|(name, _)| *name), &word)
 }
 
 #[cfg(test)]
