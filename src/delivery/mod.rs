@@ -431,7 +431,7 @@ impl Delivery {
             doubt(&mut waiting);
             match &mut storm {
                 None if waiting.seq == first => {
-                    storm = Some(Storm::new(&waiting));
+                    storm = Some(Storm::new(&waiting, in_all));
                     !alone
                 }
                 None => true,

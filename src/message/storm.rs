@@ -24,6 +24,9 @@ const SHOWN: usize = 5;
 /// The text of a document; what does not fit is in the next one. A person searches it on a phone.
 const DOCUMENT: usize = 256 << 10;
 
+/// A quarter more, up to twice the text, goes with it if that is the end: no tail of messages after a storm.
+const TAIL: usize = 4;
+
 /// What waits, as far as one document holds it; the records themselves are not kept.
 pub struct Storm {
     seqs: Vec<i64>,
@@ -38,11 +41,12 @@ pub struct Storm {
     /// Worst first, then in order, each with its rank.
     titles: Vec<(usize, String)>,
     document: String,
+    in_all: usize,
 }
 
 impl Storm {
-    /// Begins with the record at the head of the line.
-    pub fn new(head: &Waiting) -> Self {
+    /// Begins with the record at the head of a line of so many.
+    pub fn new(head: &Waiting, in_all: usize) -> Self {
         let mut storm = Storm {
             seqs: Vec::new(),
             id: head.record.id.clone(),
@@ -55,6 +59,7 @@ impl Storm {
             kinds: HashMap::new(),
             titles: Vec::new(),
             document: String::new(),
+            in_all,
         };
         storm.take(head);
         storm
@@ -67,11 +72,17 @@ impl Storm {
             return true;
         }
         let joins = !has_file(&waiting.record) && waiting.shown == 0 && waiting.unsure == self.unsure;
-        if joins && self.document.len() < DOCUMENT {
+        let takes = joins && self.has_room();
+        if takes {
             self.take(waiting);
-            return true;
         }
-        false
+        takes
+    }
+
+    fn has_room(&self) -> bool {
+        let left = self.in_all.saturating_sub(self.seqs.len());
+        let room = if left <= self.seqs.len() / TAIL { 2 * DOCUMENT } else { DOCUMENT };
+        self.document.len() < room
     }
 
     fn take(&mut self, waiting: &Waiting) {

@@ -36,7 +36,7 @@ fn make_of(
         Next::Message(message) => *message,
         Next::Storm { first, alone } => {
             let at = waiting.iter().position(|waiting| waiting.seq == first).unwrap();
-            let mut storm = Storm::new(&waiting[at]);
+            let mut storm = Storm::new(&waiting[at], in_all);
             let _ = alone || waiting[at + 1..].iter().all(|waiting| storm.add(waiting));
             storm.message(&occasion)
         }
@@ -260,6 +260,17 @@ fn a_storm_is_one_document_with_everything_in_it() {
     for n in 0..300 {
         assert!(document.contains(&format!("on host{n} < words")), "{n}");
     }
+}
+
+#[test]
+fn a_storm_has_no_tail_of_messages() {
+    // One document holds a little over 256 of these.
+    let of = |n| Vec::from_iter((0..n).map(|n| waiting(n, record(&"x".repeat(1000)))));
+    let told = |n| make(&of(n), 0, &Changes::default()).seqs.len();
+    assert_eq!(told(300), 300, "what is left over goes with it");
+    let full = told(600);
+    assert!((250..260).contains(&full), "a document has an end: {full}");
+    assert_eq!(told(10_000), full, "whatever comes after it");
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn next(line: &[Waiting], occasion: &Occasion<'_>) -> Message {
         Next::Message(message) => *message,
         Next::Storm { first, alone } => {
             let at = line.iter().position(|waiting| waiting.seq == first).unwrap();
-            let mut storm = Storm::new(&line[at]);
+            let mut storm = Storm::new(&line[at], occasion.in_all);
             let _ = alone || line[at + 1..].iter().all(|waiting| storm.add(waiting));
             storm.message(occasion)
         }
