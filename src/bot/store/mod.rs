@@ -4,6 +4,7 @@
 //! effects come, calls among them. A call is in `calls` until it was answered. Handled updates keep their number for two
 //! days, longer than Telegram repeats them, so that none has an effect twice.
 
+mod requests;
 mod writing;
 
 use std::path::Path;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
-use super::effects::{Effects, METHODS, Outgoing, Request};
+use super::effects::{Effects, METHODS, Outgoing};
 use super::update::{Person, Room, Update};
 use crate::delivery::now;
 use writing::apply;
@@ -303,47 +304,6 @@ impl Store {
         self.db().query_row(last, [], |row| row.get(0))
     }
 
-    /// The request of a chat.
-    pub fn request(&self, chat: i64) -> Result<Option<Request>> {
-        let db = self.db();
-        let mut select =
-            db.prepare_cached("SELECT chat, thread, title, language, denied, person FROM requests WHERE chat = ?")?;
-        select.query_row([chat], request).optional()
-    }
-
-    /// How many requests nobody has decided about, of one person at most so many. Unknown people count as one.
-    pub fn open_requests(&self, of_one: usize) -> Result<usize> {
-        let select = "SELECT coalesce(sum(min(open, ?)), 0)
-            FROM (SELECT count(*) AS open FROM requests WHERE NOT denied GROUP BY person)";
-        self.db().query_row(select, [of_one], |row| row.get(0))
-    }
-
-    /// How many requests of a person are open, and how many were turned down of late.
-    pub fn requests_of(&self, person: Option<i64>) -> Result<(usize, usize)> {
-        let select = "SELECT count(*) FILTER (WHERE NOT denied), count(*) FILTER (WHERE denied)
-            FROM requests WHERE person IS ?";
-        self.db().query_row(select, [person], |row| Ok((row.get(0)?, row.get(1)?)))
-    }
-
-    /// Whether the press with this id decides about an open request, or about one that was denied: the first one does,
-    /// again after a kill.
-    pub fn decides(&self, chat: i64, query: &str, denied: bool) -> Result<bool> {
-        let db = self.db();
-        db.execute(
-            "INSERT OR IGNORE INTO meta SELECT ?, ? FROM requests WHERE chat = ? AND denied = ?",
-            params![deciding(chat), query, chat, denied],
-        )?;
-        let first = "SELECT value = ? FROM meta WHERE key = ?";
-        let is_first = db.query_row(first, params![query, deciding(chat)], |row| row.get(0)).optional()?;
-        Ok(is_first.unwrap_or(false))
-    }
-
-    /// The press that was to decide could not.
-    pub fn undecided(&self, chat: i64) -> Result<()> {
-        self.db().execute("DELETE FROM meta WHERE key = ?", [deciding(chat)])?;
-        Ok(())
-    }
-
     /// Keeps what was so before the users file is changed for this message, for whoever has to handle it again.
     pub fn keep(&self, message: (i64, i64), found: &str) -> Result<()> {
         self.db().execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", params![before(message), found])?;
@@ -354,13 +314,6 @@ impl Store {
     pub fn kept(&self, message: (i64, i64)) -> Result<Option<String>> {
         let select = "SELECT value FROM meta WHERE key = ?";
         self.db().query_row(select, [before(message)], |row| row.get(0)).optional()
-    }
-
-    /// The messages that put a request to the administrators: chat and message.
-    pub fn asked(&self, request: i64) -> Result<Vec<(i64, i64)>> {
-        let db = self.db();
-        let mut select = db.prepare_cached("SELECT admin, message FROM asked WHERE request = ?")?;
-        select.query_map([request], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
     }
 
     /// Somebody who wrote before.
@@ -438,11 +391,6 @@ fn event_of(body: &str) -> super::update::Event {
     serde_json::from_str(body).unwrap_or(super::update::Event::Nothing)
 }
 
-/// The key in `meta` of the press that decides about a request.
-fn deciding(chat: i64) -> String {
-    format!("deciding:{chat}")
-}
-
 /// The key in `meta` of what was so before a message, of a chat and with a number, changed the users file.
 fn before((chat, message): (i64, i64)) -> String {
     format!("before:{chat}:{message}")
@@ -454,11 +402,6 @@ fn key(room: Room) -> [i64; 2] {
 
 fn room(chat: i64, thread: i64) -> Room {
     Room { chat, thread: (thread != 0).then_some(thread) }
-}
-
-fn request(row: &rusqlite::Row<'_>) -> Result<Request> {
-    let room = room(row.get(0)?, row.get(1)?);
-    Ok(Request { room, title: row.get(2)?, language: row.get(3)?, denied: row.get(4)?, person: row.get(5)? })
 }
 
 #[cfg(test)]

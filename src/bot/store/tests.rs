@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::effects::{Change, Reply};
+use super::super::effects::{Change, Reply, Request};
 use super::super::update::Event;
 use super::*;
 

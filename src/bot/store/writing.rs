@@ -2,7 +2,8 @@
 
 use rusqlite::{Transaction, params};
 
-use super::{Queued, Result, deciding, key};
+use super::requests::deciding;
+use super::{Queued, Result, key};
 use crate::bot::effects::{Change, Effects};
 use crate::delivery::now;
 
