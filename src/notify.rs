@@ -62,6 +62,7 @@ mod tests {
     fn a_manager_hears_it_at_a_path_and_at_an_abstract_address() {
         let name = format!("prometheus-telegram-notify-{}", std::process::id());
         let path = std::env::temp_dir().join(&name);
+        let _ = std::fs::remove_file(&path);
         let abstract_name = SocketAddr::from_abstract_name(&name).unwrap();
         let managers = [
             (UnixDatagram::bind(&path).unwrap(), path.clone().into_os_string()),

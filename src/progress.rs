@@ -71,7 +71,7 @@ mod tests {
         }
         drop(progress);
         let shown = String::from_utf8(screen.0.lock().unwrap().clone()).unwrap();
-        assert!(shown.starts_with("\rwaiting 1 s"), "{shown:?}");
+        assert!(shown.starts_with("\rwaiting ") && shown[9..].starts_with(|c: char| c.is_ascii_digit()), "{shown:?}");
         assert!(shown.ends_with("\r\x1b[K"), "{shown:?}");
     }
 }

@@ -191,6 +191,7 @@ mod tests {
     #[test]
     fn whatever_the_file_holds_is_read_as_far_as_it_goes() {
         let path = std::env::temp_dir().join(format!("prometheus-telegram-seen-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
         assert_eq!(read(&path), []);
         for (text, count) in [
             ("", 0),

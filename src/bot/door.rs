@@ -74,6 +74,7 @@ mod tests {
     #[test]
     fn a_press_that_meets_a_bug_decides_nothing() {
         let path = std::env::temp_dir().join(format!("prometheus-telegram-door-{}.db", std::process::id()));
+        let _ = std::fs::remove_file(&path);
         let store = Store::open(&path).unwrap();
         let room = Room { chat: 7, thread: None };
         let request = Request { room, title: "Ann".into(), person: Some(7), language: "en".into(), denied: false };

@@ -135,6 +135,7 @@ mod tests {
     #[test]
     fn nothing_is_left_behind() {
         let directory = std::env::temp_dir().join(format!("prometheus-telegram-check-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(&directory).unwrap();
         let fine = format!("{:?}", std::process::ExitCode::SUCCESS);
         assert_eq!(code(|findings| outbox(findings, &directory.join("outbox.db"))), fine);

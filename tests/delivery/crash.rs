@@ -99,7 +99,7 @@ fn at_most_once_knows_after_a_kill_what_it_does_not_know() {
     let scratch = Scratch::new("unsure");
     let sandbox = Sandbox::start(&scratch, &["--limits", "enforce"]);
     sandbox.rules(json!([
-        {"match": {"chat_id": 1}, "times": 1, "do": {"slow": {"first_byte_ms": 5000}}},
+        {"match": {"chat_id": 1}, "times": 1, "do": {"slow": {"first_byte_ms": 60_000}}},
         {"match": {"chat_id": 2}, "times": 1, "do": {"flood": {"retry_after": 5}}}
     ]));
     let mut sender = Sender::start(&scratch, tg_send(&scratch, &sandbox).arg("--at-most-once"));

@@ -273,7 +273,7 @@ fn a_silence_that_no_clock_can_count_is_kept_and_others_are_told() {
         let error = json!({"error": {"code": 429, "description": format!("Too Many Requests: retry after {seconds}")}});
         sandbox.rules(json!({"match": {"method": "send*", "chat_id": chat}, "times": 1, "do": error}));
         let lines = [record(chat, "the text"), record(chat + 10, "another chat")];
-        let output = send_all(&scratch, &sandbox, &["--timeout", "5"], &lines);
+        let output = send_all(&scratch, &sandbox, &["--timeout", "20"], &lines);
         assert_eq!(output.code, Some(75), "{output:?}");
         assert!(output.stderr.contains("asks for silence"), "{output:?}");
         assert_eq!((sandbox.texts(chat).len(), sandbox.texts(chat + 10).len()), (0, 1));

@@ -97,7 +97,7 @@ fn the_age_of_the_oldest_does_not_count_chats_that_are_gone() {
     let mut command = tg_send(&scratch, &sandbox);
     let sender = Sender::start(&scratch, command.args(["--metrics", "127.0.0.1:0"]));
     let oldest = || value(&scrape(&sender.process), "tg_send_oldest_waiting_timestamp_seconds");
-    sandbox.rules(json!({"match": {"chat_id": 6}, "times": 1, "do": {"flood": {"retry_after": 10}}}));
+    sandbox.rules(json!({"match": {"chat_id": 6}, "times": 1, "do": {"flood": {"retry_after": 30}}}));
     sender.stdin().write_all((record(5, "x") + "\n" + &record(6, "y") + "\n").as_bytes()).unwrap();
     sender.process.says("chat 5 is gone");
     until("the one that may be told", || (oldest() > 1e9).then_some(()));

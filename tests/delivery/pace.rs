@@ -195,7 +195,7 @@ fn many_connections_lose_no_answer() {
     let sandbox = Sandbox::start(&scratch, &["--limits", "off"]);
     let lines: String = (1..=6000).map(|chat| format!("{}\n", record(chat, "hello"))).collect();
     let mut command = tg_send(&scratch, &sandbox);
-    command.args(["--limits", "0/0/0", "--connections", "64", "--timeout", "60"]);
+    command.args(["--limits", "0/0/0", "--connections", "64", "--timeout", "600"]);
     let output = run(&mut command, lines.as_bytes());
     assert_eq!(output.code, Some(0), "{:.2000}", output.stderr);
     assert_eq!(output.stderr.matches(": sent ").count(), 6000);

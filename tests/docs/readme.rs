@@ -85,6 +85,7 @@ fn its_commands_work_as_they_stand() {
     // Others may use the ports of the examples.
     let ports: BTreeMap<&str, String> =
         ["8080", "8081", "8082"].into_iter().map(|port| (port, free_port().to_string())).collect();
+    let used = Regex::new("808[012]").unwrap();
     let bin = Path::new(binary("am-recv")).parent().unwrap();
     let (mut run, mut not) = (0, 0);
     for block in blocks(&readme).iter().filter(|block| ["sh", "console"].contains(&block.language.as_str())) {
@@ -99,7 +100,7 @@ fn its_commands_work_as_they_stand() {
         }
         let mut script = String::from("set -e\n");
         for line in block.commands().iter().flat_map(|command| command.lines()) {
-            let line = ports.iter().fold(line.to_owned(), |text, (port, free)| text.replace(port, free));
+            let line = used.replace_all(line, |port: &regex::Captures<'_>| ports[&port[0]].clone()).into_owned();
             script.push_str(&format!("{line}\n"));
             // A person is slower than a server that starts.
             for port in ports.values().filter(|port| line.ends_with('&') && line.contains(*port)) {
@@ -108,7 +109,7 @@ fn its_commands_work_as_they_stand() {
             }
         }
         // Programs that were put into the background are given the time to say what the session shows, and no more.
-        script.push_str("for n in $(seq 500); do [ ! -e wait ] && break; sleep 0.02; done\n");
+        script.push_str("for n in $(seq 3000); do [ ! -e wait ] && break; sleep 0.02; done\n");
         let session = Session { scratch: &scratch, script: &script };
         let said = session.run(bin, &sandbox.api, &grafana.url, &token, block);
         // Those that were killed may still be on their way out.

@@ -339,7 +339,7 @@ fn at_a_terminal_there_is_progress_and_no_picture() {
     assert!(refused.contains("a picture is not for a terminal"), "{refused}");
     assert!(refused.contains("add > p.png"), "{refused}");
     let waiting = terminal("--timeout 1 --retries 0 web-shop 3 > /dev/null");
-    assert!(waiting.contains("drawing \"Orders\", at most 7 s: 1 s"), "{waiting:?}");
+    assert!(waiting.contains("drawing \"Orders\", at most 7 s: "), "{waiting:?}");
     assert!(waiting.contains("within 7 s"), "{waiting:?}");
 }
 

@@ -50,7 +50,6 @@ def bot(sandbox, stop):
                 where = {"chat_id": query["message"]["chat"]["id"], "message_id": query["message"]["message_id"]}
                 if query["data"] == "1h":
                     sandbox.bot("answerCallbackQuery", callback_query_id=query["id"])
-                    sandbox.bot("sendChatAction", chat_id=where["chat_id"], action="upload_photo")
                     sandbox.upload("editMessageMedia", "new", "panel.png", png(640, 320, chart), **where,
                                    media=json.dumps({"type": "photo", "media": "attach://new", "caption": "CPU and memory, last 1 h"}))
                     continue
@@ -77,6 +76,8 @@ def conversation(browser, sandbox):
     browser.click(".inline .key", "1 h")
     browser.wait("the other picture", "const i = document.querySelector('#log img'); return i && i.complete && i.naturalWidth === 640")
     browser.wait("its caption", "return document.querySelector('#log').innerText.includes('last 1 h')")
+    # It is shown for five seconds.
+    sandbox.bot("sendChatAction", chat_id=1001, action="upload_photo")
     browser.wait("what the bot does", "return document.querySelector('#subtitle').textContent === 'bot is sending a photo…'")
     browser.wait("the end of that", "return !document.querySelector('#subtitle').textContent.includes('photo')")
     sandbox.bot("sendMessage", chat_id=1001, text=ALERT, parse_mode="HTML",

@@ -160,7 +160,7 @@ def is_told_the_end(person, target):
 
 def main():
     binaries = os.path.dirname(os.environ["TG_SANDBOX"])
-    folder = tempfile.mkdtemp(prefix="person-", dir=os.environ["PEERS_DIR"])
+    folder = tempfile.mkdtemp(prefix="pt-person-")
     target = Target("memory_is_full", "cpu_is_busy", "disk_fills")
     with Sandbox("--limits", "enforce", world=WORLD) as sandbox, Services(folder) as services:
         users = services.write("users.json", "{}")

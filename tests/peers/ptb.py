@@ -100,7 +100,7 @@ async def incoming(app, sandbox, sent):
     await app.updater.start_polling(poll_interval=0, timeout=5)
 
     async def until(count):
-        for _ in range(200):
+        for _ in range(1200):
             if len(seen) >= count:
                 return
             await asyncio.sleep(0.05)

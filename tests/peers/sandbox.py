@@ -32,7 +32,7 @@ class Sandbox:
         self.world_file = os.path.join(os.environ["PEERS_DIR"], f"world-{os.getpid()}.json")
         with open(self.world_file, "w", encoding="utf-8") as file:
             json.dump(self.world, file)
-        command = [binary, "--world", self.world_file, "--token", TOKEN, "--max-seconds", "300", *self.options]
+        command = [binary, "--world", self.world_file, "--token", TOKEN, "--max-seconds", "900", *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         words = self.process.stdout.readline().split()
         ports = dict(word.split("=") for word in words[1:])
@@ -43,7 +43,7 @@ class Sandbox:
     def __exit__(self, *_):
         self.process.terminate()
         self.summary = json.loads(self.process.stdout.read())
-        self.process.wait(10)
+        self.process.wait(60)
         os.unlink(self.world_file)
 
     def post(self, call, body=None):

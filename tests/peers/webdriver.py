@@ -44,7 +44,7 @@ class Browser:
         except (AssertionError, OSError):
             pass
         self.driver.terminate()
-        self.driver.wait(10)
+        self.driver.wait(60)
         shutil.rmtree(self.profile, ignore_errors=True)
 
     def call(self, method, path, body=None):
@@ -71,7 +71,7 @@ class Browser:
     def run(self, script, *args):
         return self.call("POST", "/execute/sync", {"script": script, "args": list(args)})
 
-    def wait(self, what, script, *args, seconds=15):
+    def wait(self, what, script, *args, seconds=60):
         """Waits until a script says something true, and returns that."""
         deadline = time.monotonic() + seconds
         while True:

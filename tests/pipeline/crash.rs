@@ -92,7 +92,7 @@ impl Drop for SmallDisk {
 #[test]
 fn a_full_disk_is_answered_503_and_everything_goes_on_when_there_is_room() {
     let scratch = Scratch::new("disk");
-    let Some(disk) = SmallDisk::mount(&scratch, "1m") else {
+    let Some(disk) = SmallDisk::mount(&scratch, "4m") else {
         say("SKIPPED: a full disk: no tmpfs can be mounted here");
         return;
     };
@@ -107,7 +107,7 @@ fn a_full_disk_is_answered_503_and_everything_goes_on_when_there_is_room() {
     // Until it is full, and somewhat beyond.
     for n in 0..ALERTS {
         if n == 40 {
-            std::fs::write(disk.0.join("filler"), vec![0; 2 << 20]).unwrap_err();
+            std::fs::write(disk.0.join("filler"), vec![0; 8 << 20]).unwrap_err();
         }
         let name = format!("Alert{n}x");
         match post(&pipeline.url, &webhook(&[&name])) {

@@ -108,7 +108,7 @@ fn send_through(proxy: serde_json::Value, test: &str) -> (Scratch, Sandbox, Outp
     let sandbox = Sandbox::start(&scratch, &[]);
     let config = scratch.write("config.json", &json!({"apihelper_proxy": proxy, "bot_token": TOKEN}).to_string());
     let mut command = tg_send(&scratch, &sandbox);
-    command.env_remove("TELEGRAM_BOT_TOKEN").arg("-c").arg(config).args(["--timeout", "5"]);
+    command.env_remove("TELEGRAM_BOT_TOKEN").arg("-c").arg(config).args(["--timeout", "20"]);
     let output = run(&mut command, record(1, "through a proxy").as_bytes());
     (scratch, sandbox, output)
 }
