@@ -23,6 +23,7 @@ pub mod menu;
 pub mod metrics;
 mod mute;
 pub mod outgoing;
+mod pairing;
 mod people;
 pub mod picture;
 pub mod poll;
@@ -45,7 +46,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::json;
 
-use self::access::{Access, Mode};
+use self::access::Access;
 use self::conversation::{Conversation, Me};
 use self::effects::{Effects, Outgoing};
 use self::gallery::Gallery;
@@ -142,7 +143,7 @@ pub fn run(mut conversation: Conversation, options: &Options, api: &Api, stop: &
         let answer = api.call(&Call { method: "deleteWebhook", parameters: json!({}), file: None });
         log::info!("deleteWebhook: {answer:?}");
     }
-    tell_code(&conversation)?;
+    conversation.tell_code().map_err(anyhow::Error::msg)?;
     let conversation = Arc::new(conversation);
     let (store, metrics) = (conversation.store.clone(), conversation.metrics.clone());
     let (events, received) = channel();
@@ -336,32 +337,6 @@ fn introduce(api: &Api, stop: &Stop) -> Result<Option<Me>, String> {
         pause = (pause * 2).min(Duration::from_secs(30));
     }
     Ok(None)
-}
-
-/// Tells the code with which the first administrator pairs in the log, while there is none.
-fn tell_code(conversation: &Conversation) -> anyhow::Result<()> {
-    let admins = conversation.access.all_admins(&conversation.guests.roster());
-    if conversation.access.mode != Mode::Invite || !admins.is_empty() {
-        return Ok(());
-    }
-    let code = conversation.store.pairing_code(&fresh_code()?).context("cannot read what the bot remembers")?;
-    let name = &conversation.me.username;
-    crate::notice!(
-        "there is no administrator yet: whoever sends \"/start {code}\" to @{name} becomes it, \
-                    or opens https://t.me/{name}?start={code}"
-    );
-    Ok(())
-}
-
-/// Forty bits of chance, in letters that nobody mistakes for others.
-fn fresh_code() -> anyhow::Result<String> {
-    use std::io::Read;
-    const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-    let mut bytes = [0_u8; 8];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .context("no random numbers")?;
-    Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect())
 }
 
 /// Telegram's list of commands, in all languages.

@@ -1,4 +1,4 @@
-//! Strangers and administrators: pairing, requests and what is decided about them; and chats that block the bot, come
+//! Strangers and administrators: requests and what is decided about them; and chats that block the bot, come
 //! back, or move.
 
 use jiff::Timestamp;
@@ -8,8 +8,7 @@ use super::access::Mode;
 use super::conversation::{Conversation, Heard};
 use super::door::Claim;
 use super::effects::{Change, Effects, Outgoing, Reply, Request};
-use super::menu;
-use super::update::{Kind, Membership, Message, Person, Press, Room};
+use super::update::{Kind, Membership, Message, Press, Room};
 use super::words::{Word, Words};
 use crate::users::Roster;
 
@@ -18,14 +17,13 @@ impl Conversation {
     pub(super) fn stranger(&self, heard: &Heard<'_>, start: Option<&str>) -> Result<Effects, String> {
         self.metrics.strangers.inc();
         let (Some(argument), Mode::Invite) = (start, &self.access.mode) else { return Ok(Effects::default()) };
-        let roster = self.guests.roster();
+        if let Some(effects) = self.pair(heard, argument)? {
+            return Ok(effects);
+        }
         let message = heard.message;
-        let admins = self.access.all_admins(&roster);
+        let admins = self.access.all_admins(&self.guests.roster());
         let person = message.from.as_ref();
         if let Some(person) = person {
-            if admins.is_empty() && message.chat.kind == Kind::Private && !argument.is_empty() {
-                return self.pair(heard, person, argument);
-            }
             // An administrator who brings the bot into a group need not ask.
             if message.chat.kind != Kind::Private && admins.contains(&person.id) {
                 return self.let_group_in(message, person.id, heard.words);
@@ -75,55 +73,19 @@ impl Conversation {
         Ok(effects)
     }
 
-    /// `/start CODE`, while there is no administrator. A wrong code is as good as none.
-    fn pair(&self, heard: &Heard<'_>, person: &Person, code: &str) -> Result<Effects, String> {
-        if !self.is_code(code)? {
-            return Ok(heard.reply(heard.words.say(Word::AccessNoAdmin, &[])));
-        }
-        let is_first = self.guests.edit(|roster| {
-            let admins = self.access.all_admins(roster);
-            if !admins.is_empty() && !admins.contains(&person.id) {
-                return false;
-            }
-            roster.admit(person.id);
-            roster.set_role(person.id, Some("admin"));
-            roster.set_name(person.id, &person.name);
-            true
-        })?;
-        if !is_first {
-            // Somebody else was faster, and is asked now.
-            return self.put_to_admins(heard, self.access.all_admins(&self.guests.roster()).into_iter());
-        }
-        crate::notice!("{:?} ({}) is an administrator now", person.name, person.id);
-        let words = heard.words;
-        let text = format!("{}\n\n{}", words.say(Word::AccessPaired, &[]), self.greeting(words));
-        let mut effects = Effects::default();
-        self.say_with_dashboards(&mut effects, Reply::to(heard.message, text), heard.room(), words);
-        effects.changes.extend([Change::Paired, Change::Seen(person.clone())]);
-        effects.calls.extend(menu::for_admin(person.id, words, self.gallery.is_some()));
-        Ok(effects)
-    }
-
-    /// What /start has to do anew when a kill came after the users file was changed and before all else was written:
-    /// the code is still unused, or the request still there, though its chat is let in.
+    /// What /start has to do though its chat is let in: whoever stands in the users file can be the first administrator.
+    /// And anew when a kill came after the users file was changed and before all else was written: the code is still
+    /// unused, or the request still there.
     pub(super) fn came_in(&self, heard: &Heard<'_>, argument: &str) -> Result<Option<Effects>, String> {
+        if let Some(effects) = self.pair(heard, argument)? {
+            return Ok(Some(effects));
+        }
         let message = heard.message;
         let roster = self.guests.roster();
-        let Some(person) = message.from.as_ref().filter(|person| self.access.is_admin(&roster, person.id)) else {
-            return Ok(None);
-        };
-        if message.chat.kind == Kind::Private {
-            let again = !argument.is_empty() && self.access.mode == Mode::Invite && self.is_code(argument)?;
-            return again.then(|| self.pair(heard, person, argument)).transpose();
-        }
+        let admin = message.from.as_ref().filter(|person| self.access.is_admin(&roster, person.id));
+        let Some(person) = admin.filter(|_| message.chat.kind != Kind::Private) else { return Ok(None) };
         let known = self.store.request(message.chat.id).map_err(|err| err.to_string())?;
         known.map(|_| self.let_group_in(message, person.id, heard.words)).transpose()
-    }
-
-    /// The code lies with what the bot remembers only, and is gone from there once it was used.
-    pub(super) fn is_code(&self, code: &str) -> Result<bool, String> {
-        let known = self.store.unused_code().map_err(|err| err.to_string())?;
-        Ok(known.is_some_and(|known| known.eq_ignore_ascii_case(code)))
     }
 
     fn let_group_in(&self, message: &Message, admin: i64, words: Words) -> Result<Effects, String> {

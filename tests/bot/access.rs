@@ -52,6 +52,23 @@ fn the_first_administrator_pairs_and_lets_others_in() {
 }
 
 #[test]
+fn who_has_alerts_already_can_be_the_first_administrator() {
+    // The users file of the Python original.
+    let mut world = World::new("pairing-in", r#"{"1": "mem|cpu", "2": "disk"}"#);
+    world.person(2, "Boris", "en");
+    world.start();
+    let code = code(&world);
+    has(&world.asked(ADMIN, "/start"), &["👋"]);
+    has(&world.asked(ADMIN, "/start WRONG234"), &["Nobody looks after this bot yet"]);
+    has(&world.asked(ADMIN, &format!("/start {code}")), &["✅ You are this bot's administrator now.", "/regexp"]);
+    assert_eq!(world.users()["1"], json!({"match": ["mem|cpu"], "role": "admin", "name": "Ada"}));
+    // The code is good for one.
+    let greeting = world.asked(2, &format!("/start {code}"));
+    assert!(greeting.starts_with("👋"), "{greeting}");
+    assert_eq!(world.users()["2"], "disk");
+}
+
+#[test]
 fn turned_down_is_turned_down() {
     let mut world = World::new("denied", r#"{"1": {"role": "admin"}, "5": {"role": "admin"}}"#);
     world.person(2, "Eve", "en");
