@@ -13,10 +13,11 @@ use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::bot::access::Access;
+use crate::bot::access::{Access, Mode};
 use crate::cli::{FAILED, Failure, MISUSED};
 use crate::config::{self, Config};
 use crate::grafana::Settings;
+use crate::record::Chat;
 use crate::text::{duration, time_zone};
 use crate::users::UsersFile;
 use crate::watchdog::Rule;
@@ -130,6 +131,19 @@ pub fn watchdogs(findings: &mut Findings, rules: &[Rule], nobody: bool) {
     }
 }
 
+/// Whether there is somebody to whom the wishes of strangers are put; `known` is the users file, where there is one, and
+/// where it can be read.
+fn administrators(findings: &mut Findings, access: &Access, known: Option<Option<&UsersFile>>) {
+    let is_admin = |file: &UsersFile| file.users.admins.iter().any(|(chat, _)| matches!(chat, Chat::Id(_)));
+    let has_admin = known.is_some_and(|file| file.is_none_or(is_admin));
+    if access.mode == Mode::Invite && access.admins.is_empty() && !has_admin {
+        findings.warn(
+            "there is no administrator yet, so nobody new is let in",
+            "the log of tg-bot holds a code: send it to the bot as /start CODE; or name an id in admins of the configuration",
+        );
+    }
+}
+
 /// All that tg-bot needs: token, users file, state, and Grafana where one is named.
 pub fn tg_bot(scope: Scope, path: Option<&Path>, config: &Config, users: &Path, state: &Path) -> ExitCode {
     let mut findings = Findings::new(scope);
@@ -149,7 +163,10 @@ pub fn tg_bot(scope: Scope, path: Option<&Path>, config: &Config, users: &Path, 
         None => {}
     }
     match Access::new(config) {
-        Ok(access) => findings.ok(format!("let in: {}", access.mode)),
+        Ok(access) => {
+            findings.ok(format!("let in: {}", access.mode));
+            administrators(&mut findings, &access, known.as_ref().map(|known| known.as_ref().ok()));
+        }
         Err(err) => findings.error(err, ""),
     }
     match (&config.grafana_url, Settings::from_config(config)) {

@@ -130,6 +130,29 @@ fn what_is_hardly_meant_is_a_warning() {
 }
 
 #[test]
+fn a_bot_without_an_administrator_is_worth_a_warning() {
+    const NOBODY: &str = "warning: there is no administrator yet, so nobody new is let in\n";
+    let scratch = Scratch::new("nobody");
+    let config = |more: Value| {
+        let mut config = json!({"bot_token": TOKEN, "users_file": scratch.path("users.json")});
+        config.as_object_mut().unwrap().append(&mut more.as_object().unwrap().clone());
+        config
+    };
+    let is_told = |more: Value| {
+        let output = check(&scratch, "tg-bot", "", &config(more));
+        said(&output, 0, &[]);
+        output.stderr.contains(NOBODY)
+    };
+    assert!(is_told(json!({})), "no users file yet");
+    scratch.write("users.json", r#"{"1": "mem|cpu"}"#);
+    let hint = "hint: the log of tg-bot holds a code: send it to the bot as /start CODE";
+    said(&check(&scratch, "tg-bot", "=strict", &config(json!({}))), 2, &[NOBODY, hint]);
+    assert!(!is_told(json!({"admins": [9]})) && !is_told(json!({"access": "open"})));
+    scratch.write("users.json", r#"{"1": {"match": ["mem"], "role": "admin"}}"#);
+    assert!(!is_told(json!({})));
+}
+
+#[test]
 fn what_is_open_to_others_is_said() {
     let scratch = Scratch::new("open");
     let path = scratch.write("config.json", &json!({"bot_token": TOKEN}).to_string());
@@ -185,7 +208,7 @@ fn everybody_out_there_is_asked() {
 
     let doctor = doctor(&scratch, &path, port);
     assert_eq!(doctor.code, Some(1), "{}", doctor.stdout);
-    assert!(doctor.stdout.ends_with("doctor: 2 errors, 1 warning\n"), "{}", doctor.stdout);
+    assert!(doctor.stdout.ends_with("doctor: 2 errors, 2 warnings\n"), "{}", doctor.stdout);
     for secret in SECRETS {
         assert!(!doctor.stdout.contains(secret), "{secret:?} in\n{}", doctor.stdout);
     }
