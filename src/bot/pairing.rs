@@ -41,6 +41,7 @@ impl Conversation {
         self.say_with_dashboards(&mut effects, Reply::to(heard.message, text), heard.room(), words);
         effects.changes.extend([Change::Paired, Change::Seen(person.clone())]);
         effects.calls.extend(menu::for_admin(person.id, words, self.gallery.is_some()));
+        self.put_missed(&mut effects, heard)?;
         Ok(Some(effects))
     }
 

@@ -8,7 +8,7 @@ use super::access::Mode;
 use super::conversation::{Conversation, Heard};
 use super::door::Claim;
 use super::effects::{Change, Effects, Outgoing, Reply, Request};
-use super::update::{Kind, Membership, Message, Press, Room};
+use super::update::{Kind, Membership, Message, Person, Press, Room};
 use super::words::{Word, Words};
 use crate::users::Roster;
 
@@ -43,34 +43,59 @@ impl Conversation {
     fn put_to_admins(&self, heard: &Heard<'_>, admins: impl Iterator<Item = i64>) -> Result<Effects, String> {
         let message = heard.message;
         let chat = message.chat.id;
+        let by = message.from.as_ref();
         let request = Request {
             room: message.room(),
             title: message.chat.title.clone(),
-            person: message.from.as_ref().map(|from| from.id),
+            person: by.map(|by| by.id),
             language: heard.words.code().to_owned(),
             denied: false,
         };
-        let mut effects = Effects { changes: vec![Change::Requested(request)], ..Effects::default() };
-        let is_group = message.chat.kind != Kind::Private;
+        let mut effects = Effects::default();
         for admin in admins {
-            let words = self.words_for(admin)?;
-            let id = chat.to_string();
-            let text = if is_group {
-                let by = message.from.as_ref().map_or("?", |from| from.name.as_str());
-                words.say(Word::AccessRequestGroup, &[("name", &message.chat.title), ("by", by), ("id", &id)])
-            } else {
-                let username = message.from.as_ref().and_then(|from| from.username.as_deref());
-                let username = username.map(|name| format!("@{name} ")).unwrap_or_default();
-                words.say(Word::AccessRequest, &[("name", &message.chat.title), ("username", &username), ("id", &id)])
-            };
-            let both = [(Word::AccessApprove, 'a'), (Word::AccessDeny, 'd')];
-            let keyboard = json!({"inline_keyboard": [both.map(|(word, what)| button(words, word, what, chat))]});
-            effects.say(Reply::new(Room { chat: admin, thread: None }, text).buttons(keyboard).request(chat));
+            self.put_to(&mut effects, admin, &request, by)?;
         }
-        let word = if is_group { Word::AccessAskedGroup } else { Word::AccessAsked };
+        // Who asks has to be known later as well, when an administrator comes to whom this could not be put.
+        effects.changes = by.cloned().map(Change::Seen).into_iter().chain([Change::Requested(request)]).collect();
+        let word = if chat < 0 { Word::AccessAskedGroup } else { Word::AccessAsked };
         effects.say(Reply::to(message, heard.words.say(word, &[])));
         log::info!("chat {chat} asks to be let in");
         Ok(effects)
+    }
+
+    /// Puts a request, which `by` makes, to an administrator.
+    fn put_to(&self, effects: &mut Effects, admin: i64, request: &Request, by: Option<&Person>) -> Result<(), String> {
+        let (words, chat) = (self.words_for(admin)?, request.room.chat);
+        let (name, id) = (("name", request.title.as_str()), chat.to_string());
+        let text = if chat < 0 {
+            let by = by.map_or("?", |by| by.name.as_str());
+            words.say(Word::AccessRequestGroup, &[name, ("by", by), ("id", &id)])
+        } else {
+            let username = by.and_then(|by| by.username.as_deref());
+            let username = username.map(|name| format!("@{name} ")).unwrap_or_default();
+            words.say(Word::AccessRequest, &[name, ("username", &username), ("id", &id)])
+        };
+        let both = [(Word::AccessApprove, 'a'), (Word::AccessDeny, 'd')];
+        let keyboard = json!({"inline_keyboard": [both.map(|(word, what)| button(words, word, what, chat))]});
+        effects.say(Reply::new(Room { chat: admin, thread: None }, text).buttons(keyboard).request(chat));
+        Ok(())
+    }
+
+    /// Puts all open requests to an administrator who is there now and was not there for them: one to whom the bot could
+    /// not write, or who was none yet.
+    pub(super) fn put_missed(&self, effects: &mut Effects, heard: &Heard<'_>) -> Result<(), String> {
+        let roster = self.guests.roster();
+        let is_asked = heard.message.chat.kind == Kind::Private && self.access.mode == Mode::Invite;
+        let person = heard.message.from.as_ref().filter(|_| is_asked);
+        let Some(admin) = person.filter(|person| self.access.is_admin(&roster, person.id)) else { return Ok(()) };
+        let missed = self.store.missed_by(admin.id).map_err(|err| err.to_string())?;
+        // Somebody may have been let in by hand meanwhile.
+        for request in missed.into_iter().filter(|request| !roster.contains(request.room.chat)) {
+            let by = request.person.map(|by| self.store.person(by)).transpose();
+            let by = by.map_err(|err| err.to_string())?.flatten();
+            self.put_to(effects, admin.id, &request, by.as_ref())?;
+        }
+        Ok(())
     }
 
     /// What /start has to do though its chat is let in: whoever stands in the users file can be the first administrator.

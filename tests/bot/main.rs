@@ -9,6 +9,7 @@ mod standin;
 mod world;
 
 mod access;
+mod administrators;
 mod chats;
 mod commands;
 mod crash;

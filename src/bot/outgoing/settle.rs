@@ -1,5 +1,6 @@
 //! What the answer to a call means for it, for its chat, and for all others.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -62,8 +63,19 @@ impl<H: House> Queue<H> {
     fn over(&mut self, id: i64, message: Option<i64>) {
         if let Some(waiting) = self.calls.get(&id) {
             self.store.surely(|store| store.sent(&waiting.queued, message));
+            waiting.queued.call.request.into_iter().for_each(|request| self.tell_unheard(request));
         }
         self.remove(id);
+    }
+
+    /// Says in the log that a request could be put to no administrator; once, since nothing of it is left then.
+    fn tell_unheard(&self, request: i64) {
+        if self.store.is_unheard(request).unwrap_or_default() {
+            log::warn!(
+                "chat {request} asks to be let in, and no administrator could be told\nhint: an administrator has to \
+                 send /start to the bot, and is asked then"
+            );
+        }
     }
 
     /// It cannot be made. In place of a picture the chat is told why.
@@ -122,10 +134,11 @@ impl<H: House> Queue<H> {
     fn gone(&mut self, chat: i64, why: &str) {
         log::info!("chat {chat} lets the bot in no more: {why}");
         self.house.gone(chat, why);
-        for id in self.chats.remove(&chat).unwrap_or_default() {
-            // What is under way comes back to nobody.
-            self.calls.remove(&id);
-        }
+        // What is under way comes back to nobody.
+        let ids = self.chats.remove(&chat).unwrap_or_default();
+        let calls = ids.iter().filter_map(|id| self.calls.remove(id));
+        let requests: BTreeSet<i64> = calls.filter_map(|waiting| waiting.queued.call.request).collect();
+        requests.into_iter().for_each(|request| self.tell_unheard(request));
     }
 
     /// Makes of a refused call one that may be taken.

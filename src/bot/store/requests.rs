@@ -14,6 +14,25 @@ impl Store {
         select.query_row([chat], request).optional()
     }
 
+    /// The open requests that were not put to this administrator, nor wait to be, in the order in which they were made.
+    pub fn missed_by(&self, admin: i64) -> Result<Vec<Request>> {
+        let db = self.db();
+        let mut select = db.prepare_cached(
+            "SELECT chat, thread, title, language, denied, person FROM requests WHERE NOT denied
+             AND chat NOT IN (SELECT request FROM asked WHERE admin = ?1)
+             AND chat NOT IN (SELECT request FROM calls WHERE chat = ?1 AND request NOT NULL) ORDER BY at",
+        )?;
+        select.query_map([admin], request)?.collect()
+    }
+
+    /// Whether a request is open that was put to no administrator, nor waits to be.
+    pub fn is_unheard(&self, chat: i64) -> Result<bool> {
+        let select = "SELECT EXISTS (SELECT 1 FROM requests WHERE chat = ?1 AND NOT denied)
+            AND NOT EXISTS (SELECT 1 FROM asked WHERE request = ?1)
+            AND NOT EXISTS (SELECT 1 FROM calls WHERE request = ?1)";
+        self.db().query_row(select, [chat], |row| row.get(0))
+    }
+
     /// How many requests nobody has decided about, of one person at most so many. Unknown people count as one.
     pub fn open_requests(&self, of_one: usize) -> Result<usize> {
         let select = "SELECT coalesce(sum(min(open, ?)), 0)

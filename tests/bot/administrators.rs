@@ -1,0 +1,82 @@
+//! Administrators who come late: to whom the bot could not write, and who were none yet.
+
+use serde_json::json;
+
+use crate::harness::until;
+use crate::world::{ADMIN, World, has, text_of};
+
+const LATE: i64 = 9;
+
+/// How many messages of a chat put this request.
+fn put(world: &World, admin: i64, id: i64) -> usize {
+    world.said(admin).iter().filter(|said| text_of(said).ends_with(&format!("\nid {id}"))).count()
+}
+
+/// Somebody who may be written to, or not yet.
+fn reachable(world: &World, id: i64, yes: bool) {
+    let user = if yes { "active" } else { "never_started" };
+    world.sandbox.post("/chat", json!({"id": id, "type": "private", "first_name": "Zoe", "user": user}));
+}
+
+#[test]
+fn what_no_administrator_could_be_asked_is_asked_when_one_is_there() {
+    let mut world = World::new("late-admin", r#"{"-1002": {}}"#).set("admins", json!([LATE]));
+    world.person(LATE, "Zoe", "en");
+    reachable(&world, LATE, false);
+    world.person(2, "Eve <b>", "en");
+    world.person(5, "Fay", "en");
+    world.group(-1001, "Ops");
+    world.start();
+    has(&world.asked(2, "/start"), &["Your request was passed on"]);
+    has(&text_of(&world.ask_as(json!({"chat": -1001, "from": 5, "text": "/start"}))), &["passed on"]);
+    until("the warnings", || {
+        let told = |chat: i64| {
+            world.log().contains(&format!("warning: chat {chat} asks to be let in, and no administrator could be told"))
+        };
+        (told(2) && told(-1001)).then_some(())
+    });
+    assert_eq!(world.said(LATE).len(), 0);
+    reachable(&world, LATE, true);
+    // Where everybody reads along nothing is put, and a kill neither loses nor doubles it.
+    let update = world.say_as(json!({"chat": -1002, "from": LATE, "text": "/start"}));
+    world.settled(update);
+    assert_eq!(world.said(LATE).len(), 0);
+    world.cut_off(json!({"chat": LATE, "text": "/start"}));
+    let texts: Vec<String> = world.said(LATE).iter().map(text_of).collect();
+    assert_eq!(texts.len(), 3, "{texts:?}");
+    has(&texts[0], &["👋"]);
+    has(&texts[1], &["🔑 Eve <b> wants to be let in.\nid 2"]);
+    has(&texts[2], &["🔑 The group Ops wants to be let in; Fay asks.\nid -1001"]);
+    // Once is enough.
+    let update = world.say(LATE, "/start");
+    world.settled(update);
+    assert_eq!((put(&world, LATE, 2), put(&world, LATE, -1001)), (1, 1));
+    let update = world.press(LATE, &world.said(LATE)[1], "✅ Approve", LATE);
+    world.settled(update);
+    has(&text_of(world.said(2).last().unwrap()), &["You were let in."]);
+}
+
+#[test]
+fn who_becomes_administrator_later_is_asked_as_well() {
+    let mut world = World::new("promoted", r#"{"1": {"role": "admin"}, "9": {}}"#);
+    world.person(LATE, "Zoe", "en");
+    world.person(2, "Eve", "en");
+    world.person(3, "Dan", "en");
+    world.start();
+    for (id, count) in [(2, 1), (3, 2)] {
+        world.ask(id, "/start");
+        world.hears(ADMIN, count, "the request");
+    }
+    world.quiet();
+    has(&world.asked(LATE, "/start"), &["👋"]);
+    world.quiet();
+    assert_eq!(put(&world, LATE, 2), 0, "no administrator yet");
+    world.scratch.write("users.json", r#"{"1": {"role": "admin"}, "9": {"role": "admin"}, "3": "by hand"}"#);
+    let update = world.say(LATE, "/start");
+    world.settled(update);
+    assert_eq!((put(&world, LATE, 2), put(&world, LATE, 3)), (1, 0));
+    let update = world.say(ADMIN, "/start");
+    world.settled(update);
+    assert_eq!((put(&world, ADMIN, 2), put(&world, ADMIN, 3)), (1, 1), "asked before");
+    assert!(!world.log().contains("no administrator could be told"), "{}", world.log());
+}
