@@ -47,7 +47,8 @@ impl<'a> Claim<'a> {
     /// The first press gets it, and again after a kill. `denied`: about a request that was turned down already.
     pub(super) fn of(store: &'a Store, chat: i64, query: &str, denied: bool) -> Result<Option<Self>, String> {
         let is_first = store.decides(chat, query, denied).map_err(|err| err.to_string())?;
-        Ok(is_first.then_some(Claim { store, chat, is_kept: false }))
+        // Made for another press it would be dropped at once, and the first one's with it.
+        Ok(is_first.then(|| Claim { store, chat, is_kept: false }))
     }
 
     /// It is decided as soon as what comes of it is on disk.
@@ -87,7 +88,8 @@ mod tests {
         });
         assert_eq!(bug, None::<()>);
         claim("q2").unwrap().keep();
-        assert!(claim("q1").is_none());
+        // Nor does a late press take it from the first one.
+        assert!(claim("q1").is_none() && claim("q1").is_none());
         claim("q2").unwrap().keep();
         for end in ["", "-wal", "-shm"] {
             let _ = std::fs::remove_file(format!("{}{end}", path.display()));
