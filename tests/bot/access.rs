@@ -78,6 +78,8 @@ fn turned_down_is_turned_down() {
     has(&world.asked(2, "/start"), &["Your request was passed on"]);
     let (first, second) = (world.hears(ADMIN, 1, "the request"), world.hears(5, 2, "the request"));
     has(&text_of(&second), &["просит доступ"]);
+    // The bot has to know as well that they were asked.
+    world.quiet();
     let update = world.press(ADMIN, &first, "❌ Deny", ADMIN);
     world.settled(update);
     // The other administrator sees it too, and a late press changes nothing.
@@ -105,6 +107,7 @@ fn a_deny_by_a_slip_is_undone_under_the_same_message() {
     world.ask(2, "/start");
     let (first, second) = (world.hears(ADMIN, 1, "the request"), world.hears(5, 2, "the request"));
     let third = world.hears(6, 1, "the request");
+    world.quiet();
     // Nobody was turned down yet.
     let early = world.forge(ADMIN, first["message_id"].as_i64().unwrap(), "l:2", ADMIN);
     world.settled(early);
