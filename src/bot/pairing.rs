@@ -14,12 +14,16 @@ impl Conversation {
     /// `/start CODE`, while there is no administrator; nothing where there is one, or no code. A wrong code is as good as
     /// none.
     pub(super) fn pair(&self, heard: &Heard<'_>, code: &str) -> Result<Option<Effects>, String> {
-        let is_private = heard.message.chat.kind == Kind::Private;
-        let person = heard.message.from.as_ref().filter(|_| is_private && self.access.mode == Mode::Invite);
-        let Some(person) = person.filter(|_| !code.is_empty()) else { return Ok(None) };
+        if code.is_empty() || self.access.mode != Mode::Invite {
+            return Ok(None);
+        }
+        if heard.message.chat.kind != Kind::Private {
+            return self.spoil(heard, code);
+        }
+        let Some(person) = &heard.message.from else { return Ok(None) };
         if !self.is_code(code)? {
             let is_open = self.access.all_admins(&self.guests.roster()).is_empty();
-            return Ok(is_open.then(|| heard.reply(heard.words.say(Word::AccessNoAdmin, &[]))));
+            return Ok(is_open.then(|| self.no_admin(heard)));
         }
         let is_first = self.guests.edit(|roster| {
             let admins = self.access.all_admins(roster);
@@ -43,6 +47,27 @@ impl Conversation {
         effects.calls.extend(menu::for_admin(person.id, words, self.gallery.is_some()));
         self.put_missed(&mut effects, heard)?;
         Ok(Some(effects))
+    }
+
+    /// A code that others could read is replaced, by one that only the log has. That a wrong one is wrong they do not learn.
+    fn spoil(&self, heard: &Heard<'_>, code: &str) -> Result<Option<Effects>, String> {
+        if !self.access.all_admins(&self.guests.roster()).is_empty() {
+            return Ok(None);
+        }
+        if self.is_code(code)? {
+            self.store.forget_code().map_err(|err| err.to_string())?;
+            crate::notice!("chat {} could read the code: another one takes its place", heard.message.chat.id);
+            self.tell_code()?;
+        }
+        let bot = [("bot", self.me.username.as_str())];
+        Ok(Some(heard.reply(heard.words.say(Word::AccessCodeInGroup, &bot))))
+    }
+
+    /// What somebody has to do who is the first administrator.
+    pub(super) fn no_admin(&self, heard: &Heard<'_>) -> Effects {
+        let is_private = heard.message.chat.kind == Kind::Private;
+        let word = if is_private { Word::AccessNoAdmin } else { Word::AccessNoAdminGroup };
+        heard.reply(heard.words.say(word, &[("bot", &self.me.username)]))
     }
 
     /// The code lies with what the bot remembers only, and is gone from there once it was used.

@@ -30,7 +30,7 @@ impl Conversation {
             }
         }
         if admins.is_empty() {
-            return Ok(heard.reply(heard.words.say(Word::AccessNoAdmin, &[])));
+            return Ok(self.no_admin(heard));
         }
         let known = self.store.request(message.chat.id).map_err(|err| err.to_string())?;
         // Asking again changes nothing, and whoever was turned down hears nothing more.

@@ -118,6 +118,8 @@ words! {
     AccessAsked = "access.asked",
     AccessAskedGroup = "access.asked_group",
     AccessNoAdmin = "access.no_admin",
+    AccessNoAdminGroup = "access.no_admin_group",
+    AccessCodeInGroup = "access.code_in_group",
     AccessRequest = "access.request",
     AccessRequestGroup = "access.request_group",
     AccessApprove = "access.approve",

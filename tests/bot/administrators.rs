@@ -7,6 +7,11 @@ use crate::world::{ADMIN, World, has, text_of};
 
 const LATE: i64 = 9;
 
+/// The codes that the log holds, in order.
+fn codes(world: &World) -> Vec<String> {
+    world.log().split("\"/start ").skip(1).map(|after| after.split('"').next().unwrap().to_owned()).collect()
+}
+
 /// How many messages of a chat put this request.
 fn put(world: &World, admin: i64, id: i64) -> usize {
     world.said(admin).iter().filter(|said| text_of(said).ends_with(&format!("\nid {id}"))).count()
@@ -79,4 +84,39 @@ fn who_becomes_administrator_later_is_asked_as_well() {
     world.settled(update);
     assert_eq!((put(&world, ADMIN, 2), put(&world, ADMIN, 3)), (1, 1), "asked before");
     assert!(!world.log().contains("no administrator could be told"), "{}", world.log());
+}
+
+#[test]
+fn a_code_that_others_can_read_is_good_for_nobody() {
+    let mut world = World::new("code-in-a-group", r#"{"-1002": {}, "2": {}}"#);
+    world.person(2, "Борис", "ru");
+    world.group(-1001, "Ops");
+    world.group(-1002, "Web");
+    world.start();
+    let code = until("the code", || codes(&world).pop());
+    let answer = text_of(&world.ask_as(json!({"chat": -1001, "from": ADMIN, "text": "/start"})));
+    has(&answer, &["Nobody looks after this bot yet", "privately", "and not here"]);
+    // Whether it is right nobody learns there.
+    for (chat, from, what) in [(-1001, ADMIN, "Not here, where"), (-1002, 2, "Не здесь, где")] {
+        let answer = text_of(&world.ask_as(json!({"chat": chat, "from": from, "text": "/start WRONG234"})));
+        has(&answer, &["❌", what]);
+    }
+    assert_eq!(codes(&world), std::slice::from_ref(&code));
+    let update = world.say_as(json!({"chat": -1001, "from": ADMIN, "text": format!("/start {code}")}));
+    world.settled(update);
+    has(&text_of(world.said(-1001).last().unwrap()), &["❌ Not here, where others read it"]);
+    let second = codes(&world).pop().unwrap();
+    assert!(second != code && !world.users().to_string().contains("admin"), "{}", world.log());
+    // Also one that is let in, and though it is handled again after a kill.
+    world.cut_off(json!({"chat": -1002, "from": 2, "text": format!("/start {}", second.to_lowercase())}));
+    has(&text_of(world.said(-1002).last().unwrap()), &["❌ Не здесь"]);
+    let third = codes(&world).pop().unwrap();
+    assert_eq!(codes(&world), [&code, &second, &third, &third].map(Clone::clone), "the last one is told at the start");
+    for spoilt in [&code, &second] {
+        has(&world.asked(ADMIN, &format!("/start {spoilt}")), &["Nobody looks after this bot yet"]);
+    }
+    has(&world.asked(ADMIN, &format!("/start {third}")), &["✅ You are this bot's administrator now."]);
+    // From now on it is no code any more.
+    let answer = world.ask_as(json!({"chat": -1002, "from": 2, "text": format!("/start {third}")}));
+    has(&text_of(&answer), &["👋"]);
 }

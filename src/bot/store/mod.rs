@@ -338,6 +338,12 @@ impl Store {
         self.db().query_row("SELECT value FROM meta WHERE key = 'pairing'", [], |row| row.get(0)).optional()
     }
 
+    /// The one-time code is good for nothing any more.
+    pub fn forget_code(&self) -> Result<()> {
+        self.db().execute("DELETE FROM meta WHERE key = 'pairing'", [])?;
+        Ok(())
+    }
+
     /// Forgets what is too old.
     pub fn forget(&self) -> Result<()> {
         let db = self.db();
