@@ -272,7 +272,7 @@ impl Conversation {
                 // In a group only the one who is answered gets the keys.
                 let has_keys = heard.message.chat.kind != Kind::Channel;
                 self.greet(&mut effects, reply, heard.room(), words, has_keys);
-                self.put_missed(&mut effects, heard)?;
+                self.welcome_admin(&mut effects, heard)?;
                 Ok(effects)
             }
             Name::Help => Ok(heard.reply(self.help(heard))),

@@ -24,7 +24,7 @@ pub struct Outgoing {
 }
 
 /// Every method that waits on disk.
-pub const METHODS: [&str; 7] = [
+pub const METHODS: [&str; 8] = [
     "sendMessage",
     "sendPhoto",
     "editMessageText",
@@ -32,6 +32,7 @@ pub const METHODS: [&str; 7] = [
     "editMessageReplyMarkup",
     "answerCallbackQuery",
     "setMyCommands",
+    "deleteMyCommands",
 ];
 
 /// What the bot remembers from now on.

@@ -39,6 +39,12 @@ pub fn for_admin(admin: i64, words: Words, has_grafana: bool) -> Option<Outgoing
     (admin > 0).then(|| call(admin, json!({"commands": commands(words, has_grafana, true), "scope": scope})))
 }
 
+/// For somebody who is no administrator any more, or never was one: what everybody has.
+pub fn for_former(id: i64) -> Option<Outgoing> {
+    let scope = json!({"type": "chat", "chat_id": id});
+    (id > 0).then(|| Outgoing { method: "deleteMyCommands", ..call(id, json!({"scope": scope})) })
+}
+
 fn commands(words: Words, has_grafana: bool, is_admin: bool) -> Value {
     let wanted = |name: &str| match name {
         "dashboards" => has_grafana,

@@ -6,7 +6,6 @@ use std::io::Read;
 use super::access::Mode;
 use super::conversation::{Conversation, Heard};
 use super::effects::{Change, Effects, Reply};
-use super::menu;
 use super::update::Kind;
 use super::words::Word;
 
@@ -44,8 +43,7 @@ impl Conversation {
         let mut effects = Effects::default();
         self.say_with_dashboards(&mut effects, Reply::to(heard.message, text), heard.room(), words);
         effects.changes.extend([Change::Paired, Change::Seen(person.clone())]);
-        effects.calls.extend(menu::for_admin(person.id, words, self.gallery.is_some()));
-        self.put_missed(&mut effects, heard)?;
+        self.welcome_admin(&mut effects, heard)?;
         Ok(Some(effects))
     }
 

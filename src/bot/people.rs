@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::access::Mode;
 use super::conversation::{Conversation, Heard};
 use super::effects::{Change, Effects};
+use super::menu;
 use super::words::Word;
 use crate::record::Chat;
 use crate::text::escape;
@@ -116,6 +117,9 @@ impl Conversation {
         let mut effects = heard.reply(text);
         // What waits for them must not be told any more.
         effects.changes.splice(0..0, [Change::Silence(id), Change::Forgotten(id)]);
+        if gone && !self.access.admins.contains(&id) {
+            effects.calls.extend(menu::for_former(id));
+        }
         Ok(effects)
     }
 }

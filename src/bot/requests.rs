@@ -8,6 +8,7 @@ use super::access::Mode;
 use super::conversation::{Conversation, Heard};
 use super::door::Claim;
 use super::effects::{Change, Effects, Outgoing, Reply, Request};
+use super::menu;
 use super::update::{Kind, Membership, Message, Person, Press, Room};
 use super::words::{Word, Words};
 use crate::users::Roster;
@@ -81,13 +82,17 @@ impl Conversation {
         Ok(())
     }
 
-    /// Puts all open requests to an administrator who is there now and was not there for them: one to whom the bot could
-    /// not write, or who was none yet.
-    pub(super) fn put_missed(&self, effects: &mut Effects, heard: &Heard<'_>) -> Result<(), String> {
+    /// What an administrator gets on /start, who may be one since a moment ago: the commands of administrators, and all
+    /// open requests that were not put to them. The bot could not write to them, or they were none yet.
+    pub(super) fn welcome_admin(&self, effects: &mut Effects, heard: &Heard<'_>) -> Result<(), String> {
         let roster = self.guests.roster();
-        let is_asked = heard.message.chat.kind == Kind::Private && self.access.mode == Mode::Invite;
-        let person = heard.message.from.as_ref().filter(|_| is_asked);
+        let person = heard.message.from.as_ref().filter(|_| heard.message.chat.kind == Kind::Private);
         let Some(admin) = person.filter(|person| self.access.is_admin(&roster, person.id)) else { return Ok(()) };
+        // One call more costs less than to know who has them.
+        effects.calls.extend(menu::for_admin(admin.id, heard.words, self.gallery.is_some()));
+        if self.access.mode != Mode::Invite {
+            return Ok(());
+        }
         let missed = self.store.missed_by(admin.id).map_err(|err| err.to_string())?;
         // Somebody may have been let in by hand meanwhile.
         for request in missed.into_iter().filter(|request| !roster.contains(request.room.chat)) {

@@ -1,8 +1,8 @@
 //! Administrators who come late: to whom the bot could not write, and who were none yet.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::until;
+use crate::harness::{TOKEN, until};
 use crate::world::{ADMIN, World, has, text_of};
 
 const LATE: i64 = 9;
@@ -119,4 +119,40 @@ fn a_code_that_others_can_read_is_good_for_nobody() {
     // From now on it is no code any more.
     let answer = world.ask_as(json!({"chat": -1002, "from": 2, "text": format!("/start {third}")}));
     has(&text_of(&answer), &["👋"]);
+}
+
+/// The commands that somebody sees beside the line where they type; nothing where it is those of everybody.
+fn menu(world: &World, id: i64) -> String {
+    let url = format!("{}/bot{TOKEN}/getMyCommands", world.sandbox.api);
+    let scope = json!({"scope": {"type": "chat", "chat_id": id}});
+    let answer: Value = ureq::post(url).send_json(scope).unwrap().body_mut().read_json().unwrap();
+    answer["result"].as_array().unwrap().iter().map(|command| command["command"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn the_menu_of_administrators_comes_and_goes_with_the_role() {
+    let mut world = World::new("menus", r#"{"1": {"role": "admin"}, "9": {"role": "admin"}, "2": {}, "7": {}}"#)
+        .set("admins", json!([7]));
+    for (id, name) in [(LATE, "Zoe"), (2, "Ann"), (7, "Root")] {
+        world.person(id, name, "en");
+    }
+    world.start();
+    until("the menus", || [ADMIN, LATE, 7].iter().all(|id| menu(&world, *id).contains("users")).then_some(()));
+    world.ask(2, "/start");
+    world.quiet();
+    assert_eq!(menu(&world, 2), "");
+    // Whoever is one by the configuration stays one.
+    for id in [LATE, 7] {
+        has(&world.asked(ADMIN, &format!("/remove {id}")), &["was removed"]);
+    }
+    until("the end of the menu", || menu(&world, LATE).is_empty().then_some(()));
+    world.quiet();
+    assert!(menu(&world, 7).contains("users"));
+    // Promoted by hand while the bot runs.
+    world.scratch.write("users.json", r#"{"1": {"role": "admin"}, "2": {"role": "admin"}}"#);
+    has(&world.asked(2, "/start"), &["👋"]);
+    until("the menu", || menu(&world, 2).contains("remove").then_some(()));
+    let update = world.say_as(json!({"chat": ADMIN, "text": "/start"}));
+    world.settled(update);
+    assert_eq!(world.violations(), []);
 }

@@ -117,7 +117,7 @@ pub struct Queue<H> {
 
 /// Without a message in the chat, so without its pace.
 fn is_free(call: &Outgoing) -> bool {
-    matches!(call.method, "answerCallbackQuery" | "setMyCommands")
+    matches!(call.method, "answerCallbackQuery" | "setMyCommands" | "deleteMyCommands")
 }
 
 impl<H: House> Queue<H> {
