@@ -144,8 +144,8 @@ fn refused(refusal: &Refusal) -> Verdict {
     if let Some(chat) = refusal.parameters.migrate_to_chat_id {
         return Verdict::Moved(chat);
     }
-    if refusal.code == 429 || refusal.parameters.retry_after.is_some() {
-        return Verdict::Flood(retry_after(refusal));
+    if let Some(time) = silence(refusal) {
+        return Verdict::Flood(time);
     }
     let why = format!("{} {}", refusal.code, refusal.description).trim_end().to_owned();
     match refusal.code {
@@ -165,6 +165,11 @@ fn refused(refusal: &Refusal) -> Verdict {
         500.. => Verdict::ServerError(why),
         _ => Verdict::Never(why),
     }
+}
+
+/// For how long Telegram asks to be left alone; nothing where it refuses for another reason.
+pub fn silence(refusal: &Refusal) -> Option<Duration> {
+    (refusal.code == 429 || refusal.parameters.retry_after.is_some()).then(|| retry_after(refusal))
 }
 
 fn retry_after(refusal: &Refusal) -> Duration {

@@ -22,6 +22,7 @@ pub mod lanes;
 pub mod menu;
 pub mod metrics;
 mod mute;
+mod opening;
 pub mod outgoing;
 mod pairing;
 mod people;
@@ -44,7 +45,6 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
-use serde_json::json;
 
 use self::access::Access;
 use self::conversation::{Conversation, Me};
@@ -61,7 +61,7 @@ use crate::bug::contained;
 use crate::config::Config;
 use crate::grafana::{Grafana, Recent, Settings};
 use crate::pacing::{Limits, Pacing};
-use crate::telegram::{Answer, Api, Call};
+use crate::telegram::Api;
 use crate::text::time_zone;
 
 /// Connections to Telegram: calls, the poll, and what is seen at the top of a chat.
@@ -132,7 +132,7 @@ pub fn prepare(config: &Config, options: &Options, api: &Api, metrics: Arc<Metri
 
 /// Answers people until asked to end.
 pub fn run(mut conversation: Conversation, options: &Options, api: &Api, stop: &Arc<Stop>) -> anyhow::Result<End> {
-    conversation.me = match introduce(api, stop) {
+    conversation.me = match opening::introduce(api, stop) {
         Ok(Some(me)) => me,
         Ok(None) => return Ok(End::Asked),
         Err(why) => return Ok(End::Refused(why)),
@@ -140,8 +140,7 @@ pub fn run(mut conversation: Conversation, options: &Options, api: &Api, stop: &
     crate::notice!("answering as @{}", conversation.me.username);
     crate::notify::status(&format!("answering as @{}", conversation.me.username));
     if options.delete_webhook {
-        let answer = api.call(&Call { method: "deleteWebhook", parameters: json!({}), file: None });
-        log::info!("deleteWebhook: {answer:?}");
+        opening::delete_webhook(api, stop);
     }
     conversation.tell_code().map_err(anyhow::Error::msg)?;
     let conversation = Arc::new(conversation);
@@ -313,30 +312,6 @@ impl House for Conversation {
             log::error!("chat {old} has the id {new} now: {err}");
         }
     }
-}
-
-/// Who the bot is; waits while Telegram is out of reach. The error is the refusal of the token.
-fn introduce(api: &Api, stop: &Stop) -> Result<Option<Me>, String> {
-    let mut pause = Duration::from_secs(1);
-    while !stop.is_set() {
-        let why = match api.call(&Call { method: "getMe", parameters: json!({}), file: None }) {
-            Answer::Done(me) => {
-                let id = me["id"].as_i64().or_else(|| me["id"].as_str()?.parse().ok()).unwrap_or(0);
-                let username = me["username"].as_str().unwrap_or_default().to_owned();
-                return Ok(Some(Me { id, username }));
-            }
-            Answer::Refused(refusal) if matches!(refusal.code, 401 | 404) => {
-                return Err(format!("{} {}", refusal.code, refusal.description));
-            }
-            Answer::Refused(refusal) => refusal.description,
-            Answer::Strange(status, seen) => format!("answer {status} is none of the Bot API: {seen}"),
-            Answer::NotSent(why) | Answer::Unanswered(why) => why,
-        };
-        log::warn!("cannot reach Telegram: {why}; trying again in {} s", pause.as_secs());
-        stop.sleep(pause);
-        pause = (pause * 2).min(Duration::from_secs(30));
-    }
-    Ok(None)
 }
 
 /// Telegram's list of commands, in all languages.

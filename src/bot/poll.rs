@@ -10,6 +10,7 @@ use super::metrics::Metrics;
 use super::store::Store;
 use super::update::Update;
 use crate::telegram::{Answer, Api, Call, Refusal};
+use crate::verdict;
 
 /// How long Telegram lets a poll wait: at most 50 s, and less than the client's own time-out.
 const LONG_POLL: u64 = 25;
@@ -30,19 +31,19 @@ pub enum End {
 }
 
 /// A wait that grows from try to try.
-struct Patience {
+pub(super) struct Patience {
     first: Duration,
     most: Duration,
     next: Duration,
 }
 
 impl Patience {
-    fn new(first: u64, most: u64) -> Self {
+    pub(super) fn new(first: u64, most: u64) -> Self {
         let (first, most) = (Duration::from_secs(first), Duration::from_secs(most));
         Patience { first, most, next: first }
     }
 
-    fn grow(&mut self) -> Duration {
+    pub(super) fn grow(&mut self) -> Duration {
         let now = self.next;
         self.next = (now * 2).min(self.most);
         now
@@ -128,7 +129,10 @@ pub fn run(
                 }
             }
             Answer::Refused(refusal) => match refused(&refusal) {
-                Refused::Wait(time) => stop.sleep(time),
+                Refused::Wait(time) => {
+                    log::warn!("cannot get updates: {}; trying again in {} s", refusal.description, time.as_secs());
+                    stop.sleep(time);
+                }
                 Refused::Conflict(hint) => {
                     let wait = conflict.grow();
                     log::error!("{}; asking again in {} s\nhint: {hint}", refusal.description, wait.as_secs());
@@ -176,14 +180,15 @@ enum Refused {
 }
 
 fn refused(refusal: &Refusal) -> Refused {
-    match (refusal.code, refusal.parameters.retry_after) {
-        (_, Some(seconds)) => Refused::Wait(Duration::from_secs(seconds.min(3600)) + Duration::from_millis(100)),
-        (429, None) => Refused::Wait(Duration::from_secs(5)),
-        (409, _) if refusal.description.contains("webhook") => {
+    if let Some(time) = verdict::silence(refusal) {
+        return Refused::Wait(time);
+    }
+    match refusal.code {
+        409 if refusal.description.contains("webhook") => {
             Refused::Conflict("a webhook is set for this bot; start tg-bot with --delete-webhook if nothing needs it")
         }
-        (409, _) => Refused::Conflict("another program asks for this bot's updates; only one may, stop the other"),
-        (401 | 404, _) => Refused::Fatal,
+        409 => Refused::Conflict("another program asks for this bot's updates; only one may, stop the other"),
+        401 | 404 => Refused::Fatal,
         _ => Refused::Later,
     }
 }
@@ -208,7 +213,9 @@ mod tests {
         };
         assert_eq!(refused(&refusal(401, "Unauthorized", None)), Refused::Fatal);
         assert_eq!(refused(&refusal(502, "Bad Gateway", None)), Refused::Later);
-        assert!(matches!(refused(&refusal(429, "", Some(7))), Refused::Wait(time) if time >= Duration::from_secs(7)));
+        for (said, kept) in [(7, 7), (18_000, 18_000), (86_401, 86_400)] {
+            assert_eq!(refused(&refusal(429, "", Some(said))), Refused::Wait(Duration::from_secs(kept)));
+        }
         let webhook = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete ...";
         assert!(
             matches!(refused(&refusal(409, webhook, None)), Refused::Conflict(hint) if hint.contains("--delete-webhook"))

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::pool::Pool;
 use super::update::Room;
-use crate::telegram::{Api, Call};
+use crate::telegram::{Answer, Api, Call};
+use crate::verdict;
 
 /// Telegram shows an action for 5 s.
 const AGAIN: Duration = Duration::from_millis(4500);
@@ -19,6 +20,8 @@ const AGAIN: Duration = Duration::from_millis(4500);
 pub struct Typing {
     api: Api,
     state: Arc<Mutex<State>>,
+    /// Chats in which Telegram asked for silence, and until when.
+    silent: Arc<Mutex<HashMap<i64, Instant>>>,
     pool: Pool,
 }
 
@@ -33,14 +36,14 @@ struct State {
 impl Typing {
     /// Nothing is under way.
     pub fn new(api: Api) -> Self {
-        Typing { api, state: Arc::default(), pool: Pool::new("actions", 4) }
+        Typing { api, state: Arc::default(), silent: Arc::default(), pool: Pool::new("actions", 4) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows the action while `work` lasts. Whether Telegram takes it does not matter.
+    /// Shows the action while `work` lasts. Whether Telegram takes it does not matter, but a 429 is obeyed.
     pub fn during<T>(&self, room: Room, work: impl FnOnce() -> T) -> T {
         let _under_way = self.begin(room);
         work()
@@ -88,12 +91,27 @@ impl Typing {
         if let Some(thread) = room.thread {
             parameters["message_thread_id"] = thread.into();
         }
-        let api = self.api.clone();
+        let (api, silent) = (self.api.clone(), self.silent.clone());
         self.pool.run(move || {
+            if is_silent(&silent, room.chat) {
+                return;
+            }
             let answer = api.call(&Call { method: "sendChatAction", parameters, file: None });
             log::debug!("sendChatAction: {answer:?}");
+            if let Answer::Refused(refusal) = &answer
+                && let Some(time) = verdict::silence(refusal)
+            {
+                silent.lock().unwrap_or_else(PoisonError::into_inner).insert(room.chat, Instant::now() + time);
+            }
         });
     }
+}
+
+fn is_silent(silent: &Mutex<HashMap<i64, Instant>>, chat: i64) -> bool {
+    let mut silent = silent.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    silent.retain(|_, until| *until > now);
+    silent.contains_key(&chat)
 }
 
 /// Ends with the work, and with its panic too.

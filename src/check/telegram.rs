@@ -7,6 +7,7 @@ use crate::config::{API_URL, Config};
 use crate::record::Chat;
 use crate::telegram::{Answer, Api, Call};
 use crate::users::Users;
+use crate::verdict;
 
 /// Asking for more chats than this takes longer than a person waits; the first ones stand for the rest.
 const MOST_CHATS: usize = 30;
@@ -86,7 +87,7 @@ pub fn chats(findings: &mut Findings, session: &Session, users: &Users) {
         let call = Call { method: "getChat", parameters: json!({ "chat_id": id }), file: None };
         match session.api.call(&call) {
             Answer::Done(_) => good += 1,
-            Answer::Refused(refusal) => findings.failed(
+            Answer::Refused(refusal) if verdict::silence(&refusal).is_none() => findings.failed(
                 format!("chat {}: {}", subscriber.chat, refusal.description),
                 "a person must have written to the bot first; to groups and channels it must be added",
             ),

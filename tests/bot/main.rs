@@ -14,6 +14,7 @@ mod chats;
 mod commands;
 mod crash;
 mod crowd;
+mod floods;
 mod hostile;
 mod keyboards;
 mod polling;

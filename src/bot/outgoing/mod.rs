@@ -80,8 +80,6 @@ struct Waiting {
     file: Option<File>,
     stage: Stage,
     server_errors: u32,
-    /// Telegram asked for silence; the pace of its chat does not hold for a call that is no message.
-    not_before: Option<Instant>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -109,6 +107,8 @@ pub struct Queue<H> {
     /// The chats of the calls that have no answer yet; none for those without a pace.
     under_way: HashMap<i64, Option<i64>>,
     outage: Duration,
+    /// Until when Telegram asked for silence in a chat; the pace of its chat does not hold for a call that is no message.
+    silent: HashMap<(i64, &'static str), Instant>,
     /// When it was last told that a chat is asked for too much.
     overfull: Option<Instant>,
     stopping: bool,
@@ -143,6 +143,7 @@ impl<H: House> Queue<H> {
             painters: Pool::new("pictures", PICTURES),
             under_way: HashMap::new(),
             outage: OUTAGE,
+            silent: HashMap::new(),
             overfull: None,
             stopping: false,
             refused: None,
@@ -182,7 +183,9 @@ impl<H: House> Queue<H> {
                 self.take(event);
                 next = events.try_recv().ok();
             }
-            self.pacing.forget_idle(Instant::now());
+            let now = Instant::now();
+            self.pacing.forget_idle(now);
+            self.silent.retain(|_, until| *until > now);
         }
     }
 
@@ -223,7 +226,7 @@ impl<H: House> Queue<H> {
         }
         let stage = if queued.call.picture.is_some() { Stage::ToDraw } else { Stage::Ready };
         self.chats.entry(queued.call.chat).or_default().insert(queued.id);
-        let waiting = Waiting { queued, file: None, stage, server_errors: 0, not_before: None };
+        let waiting = Waiting { queued, file: None, stage, server_errors: 0 };
         self.calls.insert(waiting.queued.id, waiting);
     }
 
@@ -299,7 +302,7 @@ impl<H: House> Queue<H> {
             let ready = ready.filter(|(_, waiting)| waiting.stage == Stage::Ready);
             let (free, paced): (Vec<_>, Vec<_>) = ready.partition(|(_, waiting)| is_free(&waiting.queued.call));
             for (id, waiting) in free {
-                match waiting.not_before.filter(|at| *at > now) {
+                match self.silent.get(&(*chat, waiting.queued.call.method)).copied().filter(|at| *at > now) {
                     Some(at) => next = Some(next.map_or(at, |next| next.min(at))),
                     None => due.push((id, true)),
                 }

@@ -31,7 +31,7 @@ impl<H: House> Queue<H> {
             Verdict::Told { message_id, .. } => self.over(id, message_id),
             Verdict::Flood(time) => {
                 log::warn!("Telegram asks for {} s of silence in chat {chat}", time.as_secs());
-                waiting.not_before = Some(now + time);
+                self.silent.insert((chat, waiting.queued.call.method), now + time);
                 self.pacing.flood(&Chat::Id(chat), time, now);
                 self.again(id);
             }
