@@ -31,6 +31,7 @@ pub mod poll;
 pub mod pool;
 mod reasons;
 mod requests;
+mod standing;
 pub mod store;
 mod subscriptions;
 pub mod typing;
@@ -55,6 +56,7 @@ use self::lanes::Lanes;
 use self::metrics::{Metrics, Needed};
 use self::outgoing::{Drawn, House, Queue};
 use self::poll::Stop;
+use self::standing::Standing;
 use self::store::{Queued, Store};
 use self::update::Update;
 use crate::bug::contained;
@@ -135,12 +137,16 @@ pub fn run(mut conversation: Conversation, options: &Options, api: &Api, stop: &
     conversation.me = match opening::introduce(api, stop) {
         Ok(Some(me)) => me,
         Ok(None) => return Ok(End::Asked),
-        Err(why) => return Ok(End::Refused(why)),
+        Err(why) => {
+            standing::is_refused();
+            return Ok(End::Refused(why));
+        }
     };
     crate::notice!("answering as @{}", conversation.me.username);
-    crate::notify::status(&format!("answering as @{}", conversation.me.username));
+    let mut standing = Standing::new(&format!("answering as @{}", conversation.me.username));
+    standing.is_well();
     if options.delete_webhook {
-        opening::delete_webhook(api, stop);
+        opening::delete_webhook(api, stop, &mut standing);
     }
     conversation.tell_code().map_err(anyhow::Error::msg)?;
     let conversation = Arc::new(conversation);
@@ -158,7 +164,7 @@ pub fn run(mut conversation: Conversation, options: &Options, api: &Api, stop: &
     show_commands(&conversation, &events)?;
     let (ended, ends) = channel();
     speak(queue, received, metrics.needed(), ended.clone());
-    listen(conversation, api.clone(), stop.clone(), lanes.clone(), events.clone(), ended.clone());
+    listen(conversation, api.clone(), stop.clone(), lanes.clone(), events.clone(), ended.clone(), standing);
     wait_for_stop(store, stop.clone(), ended);
     let mut spoken = None;
     let first = ends.recv().unwrap_or(Ended::Asked);
@@ -186,6 +192,9 @@ pub fn run(mut conversation: Conversation, options: &Options, api: &Api, stop: &
             Err(_) => break,
         }
     }
+    if matches!(end, Ok(End::Refused(_))) {
+        standing::is_refused();
+    }
     end
 }
 
@@ -211,11 +220,12 @@ fn listen(
     lanes: Lanes,
     events: Sender<outgoing::Event>,
     ended: Sender<Ended>,
+    mut standing: Standing,
 ) {
     let needed = conversation.metrics.needed();
     thread::spawn(move || {
         let _needed = needed;
-        let end = poll::run(&api, &conversation.store, &stop, &conversation.metrics, |updates| {
+        let end = poll::run(&api, &conversation.store, &stop, &conversation.metrics, &mut standing, |updates| {
             for update in updates {
                 take(&conversation, &lanes, &events, update);
             }

@@ -4,12 +4,13 @@ use serde_json::json;
 
 use super::conversation::Me;
 use super::poll::{Patience, Stop};
+use super::standing::Standing;
 use crate::telegram::{Answer, Api, Call};
 use crate::verdict;
 
 /// Who the bot is; nothing when it was asked to end. The error is the refusal of the token.
 pub fn introduce(api: &Api, stop: &Stop) -> Result<Option<Me>, String> {
-    match insist(api, stop, "getMe", |code| matches!(code, 401 | 404)) {
+    match insist(api, stop, &mut Standing::new(""), "getMe", |code| matches!(code, 401 | 404)) {
         Some(Answer::Done(me)) => {
             let id = me["id"].as_i64().or_else(|| me["id"].as_str()?.parse().ok()).unwrap_or(0);
             let username = me["username"].as_str().unwrap_or_default().to_owned();
@@ -21,14 +22,20 @@ pub fn introduce(api: &Api, stop: &Stop) -> Result<Option<Me>, String> {
 }
 
 /// Takes a webhook away.
-pub fn delete_webhook(api: &Api, stop: &Stop) {
-    if let Some(answer) = insist(api, stop, "deleteWebhook", |code| code < 500) {
+pub fn delete_webhook(api: &Api, stop: &Stop, standing: &mut Standing) {
+    if let Some(answer) = insist(api, stop, standing, "deleteWebhook", |code| code < 500) {
         log::info!("deleteWebhook: {answer:?}");
     }
 }
 
 /// Asks until it is done or refused with a code that is final; nothing when it was asked to end.
-fn insist(api: &Api, stop: &Stop, method: &'static str, is_final: fn(u16) -> bool) -> Option<Answer> {
+fn insist(
+    api: &Api,
+    stop: &Stop,
+    standing: &mut Standing,
+    method: &'static str,
+    is_final: fn(u16) -> bool,
+) -> Option<Answer> {
     let mut outage = Patience::new(1, 30);
     while !stop.is_set() {
         let answer = api.call(&Call { method, parameters: json!({}), file: None });
@@ -41,7 +48,16 @@ fn insist(api: &Api, stop: &Stop, method: &'static str, is_final: fn(u16) -> boo
             Answer::Strange(status, seen) => (format!("answer {status} is none of the Bot API: {seen}"), None),
             Answer::NotSent(why) | Answer::Unanswered(why) => (why, None),
         };
-        let wait = silence.unwrap_or_else(|| outage.grow());
+        let wait = match silence {
+            Some(time) => {
+                standing.is_silent(time);
+                time
+            }
+            None => {
+                standing.is_out_of_reach();
+                outage.grow()
+            }
+        };
         log::warn!("cannot reach Telegram: {why}; trying again in {} s", wait.as_secs());
         stop.sleep(wait);
     }

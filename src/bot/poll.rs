@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::metrics::Metrics;
+use super::standing::Standing;
 use super::store::Store;
 use super::update::Update;
 use crate::telegram::{Answer, Api, Call, Refusal};
@@ -88,6 +89,7 @@ pub fn run(
     store: &Store,
     stop: &Stop,
     metrics: &Metrics,
+    standing: &mut Standing,
     mut take: impl FnMut(Vec<Update>),
 ) -> rusqlite::Result<End> {
     let mut offset = store.offset()?;
@@ -100,6 +102,7 @@ pub fn run(
         match answer {
             Answer::Done(result) => {
                 metrics.polled();
+                standing.is_well();
                 outage.reset();
                 conflict.reset();
                 let (updates, next) = read(&result);
@@ -131,22 +134,24 @@ pub fn run(
             Answer::Refused(refusal) => match refused(&refusal) {
                 Refused::Wait(time) => {
                     log::warn!("cannot get updates: {}; trying again in {} s", refusal.description, time.as_secs());
+                    standing.is_silent(time);
                     stop.sleep(time);
                 }
                 Refused::Conflict(hint) => {
                     let wait = conflict.grow();
                     log::error!("{}; asking again in {} s\nhint: {hint}", refusal.description, wait.as_secs());
                     metrics.conflict();
+                    standing.is_deaf(hint);
                     stop.sleep(wait);
                 }
                 Refused::Fatal => return Ok(End::Refused(format!("{} {}", refusal.code, refusal.description))),
-                Refused::Later => out_of_reach(&refusal.description, &mut outage, stop),
+                Refused::Later => out_of_reach(&refusal.description, &mut outage, standing, stop),
             },
             Answer::Strange(status, seen) => {
-                out_of_reach(&format!("answer {status} is none of the Bot API: {seen}"), &mut outage, stop);
+                out_of_reach(&format!("answer {status} is none of the Bot API: {seen}"), &mut outage, standing, stop);
             }
             // A poll that went out and was not answered in time changes nothing: the next one gets the same.
-            Answer::NotSent(why) | Answer::Unanswered(why) => out_of_reach(&why, &mut outage, stop),
+            Answer::NotSent(why) | Answer::Unanswered(why) => out_of_reach(&why, &mut outage, standing, stop),
         }
     }
     if offset.is_some() && offset != confirmed {
@@ -193,7 +198,8 @@ fn refused(refusal: &Refusal) -> Refused {
     }
 }
 
-fn out_of_reach(why: &str, outage: &mut Patience, stop: &Stop) {
+fn out_of_reach(why: &str, outage: &mut Patience, standing: &mut Standing, stop: &Stop) {
+    standing.is_out_of_reach();
     let wait = outage.grow();
     log::warn!("cannot get updates: {why}; trying again in {} s", wait.as_secs());
     stop.sleep(wait);

@@ -118,6 +118,51 @@ fn another_program_or_a_webhook_is_named_and_waited_for() {
 }
 
 #[test]
+fn the_manager_is_told_how_the_bot_stands() {
+    let mut world = World::new("standing", USERS);
+    let socket = world.scratch.path("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    world.manager = Some(socket);
+    let told = |what: &str| {
+        let mut all = Vec::new();
+        loop {
+            let mut buffer = [0; 1000];
+            let length = manager.recv(&mut buffer).unwrap_or_else(|err| panic!("{what}: {err} after {all:?}"));
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if text.contains(what) {
+                return;
+            }
+            all.push(text);
+        }
+    };
+    world.sandbox.rules(json!([{"match": {"method": "getMe"}, "times": -1, "do": {"html": 502}}]));
+    world.launch();
+    told("READY=1\nSTATUS=asking Telegram for its name");
+    told("STATUS=Telegram is out of reach since ");
+    world.sandbox.clear_rules();
+    told("STATUS=answering as @");
+    let always = |what: serde_json::Value| {
+        world.sandbox.rules(json!([{"match": {"method": "getUpdates"}, "times": -1, "do": what}]));
+        // The poll that waits comes back.
+        world.say(ADMIN, "/list");
+    };
+    for (fault, status) in [
+        (json!({"html": 502}), "STATUS=Telegram is out of reach since "),
+        (json!({"preset": "conflict_poll"}), "STATUS=hears nobody: another program asks for this bot's updates"),
+        (json!({"flood": {"retry_after": 2, "scope": "all"}}), "STATUS=silent: Telegram asked at "),
+    ] {
+        always(fault);
+        told(status);
+        world.sandbox.clear_rules();
+        told("STATUS=answering as @");
+    }
+    always(json!({"preset": "unauthorized"}));
+    told("STATUS=ended: Telegram refuses the token");
+    assert_eq!(world.bot().wait().code(), Some(2));
+}
+
+#[test]
 fn asked_to_end_it_ends_at_once_and_goes_on_where_it_was() {
     let mut world = World::new("terminate", USERS);
     world.start();

@@ -22,6 +22,8 @@ pub struct World {
     /// Limits, as `--limits` takes them; none, for speed.
     pub limits: &'static str,
     pub options: Vec<String>,
+    /// Where the service manager listens.
+    pub manager: Option<PathBuf>,
     /// The user that the bot runs as, and how many threads that user may have.
     pub confined: Option<(u32, u32)>,
     bot: Option<Process>,
@@ -34,7 +36,8 @@ impl World {
         let sandbox = Sandbox::start(&scratch, &["--limits", "off"]);
         scratch.write("users.json", users);
         let config = json!({"language": "en"});
-        let world = World { scratch, sandbox, config, limits: "0/0/0", options: Vec::new(), confined: None, bot: None };
+        let (limits, options) = ("0/0/0", Vec::new());
+        let world = World { scratch, sandbox, config, limits, options, manager: None, confined: None, bot: None };
         world.person(ADMIN, "Ada", "en");
         world
     }
@@ -73,6 +76,9 @@ impl World {
         command.arg("-c").arg(config).arg("-u").arg(self.users_path());
         command.arg("--state").arg(self.scratch.path("bot.db")).args(["-v", "--limits", self.limits]);
         command.args(&self.options);
+        if let Some(socket) = &self.manager {
+            command.env("NOTIFY_SOCKET", socket);
+        }
         self.bot = Some(Process::start(&self.scratch, "tg-bot", &mut command));
     }
 
