@@ -95,7 +95,17 @@ pub fn chats(findings: &mut Findings, session: &Session, users: &Users) {
         }
     }
     if good > 0 {
-        findings.ok(format!("Telegram knows {good} of {} chats", users.chats.len().min(MOST_CHATS)));
+        findings.ok(format!("Telegram knows {}", known(good, users.chats.len())));
+    }
+}
+
+/// So many of all chats, of which the first ones were asked about.
+fn known(good: usize, all: usize) -> String {
+    match all.min(MOST_CHATS) {
+        1 => "the chat of the users file".to_owned(),
+        asked if good < asked => format!("{good} of {asked} chats"),
+        asked if asked < all => format!("the first {asked} chats"),
+        asked => format!("all {asked} chats"),
     }
 }
 
@@ -153,6 +163,19 @@ pub(super) fn without_login(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_many_chats_are_known() {
+        for (good, all, said) in [
+            (1, 1, "the chat of the users file"),
+            (1, 2, "1 of 2 chats"),
+            (2, 2, "all 2 chats"),
+            (29, 40, "29 of 30 chats"),
+            (30, 40, "the first 30 chats"),
+        ] {
+            assert_eq!(known(good, all), said);
+        }
+    }
 
     #[test]
     fn tokens_and_addresses() {

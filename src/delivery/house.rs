@@ -63,18 +63,8 @@ impl Delivery {
 
     /// For `systemctl status`.
     fn status(&self) -> String {
-        let mut status = format!("{} waiting", self.chats.in_all());
-        for (count, what) in
-            [(self.chats.gone_count() as u64, "chats gone"), (self.metrics.failed.get() as u64, "set aside")]
-        {
-            if count > 0 {
-                status.push_str(&format!(", {count} {what}"));
-            }
-        }
-        if self.outage.is_on() {
-            status.push_str("; Telegram is out of reach");
-        }
-        status
+        let failed = u64::try_from(self.metrics.failed.get()).unwrap_or(0);
+        status(self.chats.in_all(), self.chats.gone_count(), failed, self.outage.is_on())
     }
 
     /// `--retry-failed` of another process puts records back and has chats that are gone tried again, `--forget-failed`
@@ -113,5 +103,33 @@ impl Delivery {
             return Err(Failure::new(cli::FAILED, format!("cannot read stdin: {err}")).into());
         }
         Ok((wait == 0).then_some(if self.failed > 0 { End::SomeFailed(self.failed) } else { End::Told }))
+    }
+}
+
+fn status(waiting: usize, gone: usize, failed: u64, is_outage: bool) -> String {
+    let mut status = format!("{waiting} waiting");
+    match gone {
+        0 => {}
+        1 => status.push_str(", 1 chat gone"),
+        gone => status.push_str(&format!(", {gone} chats gone")),
+    }
+    if failed > 0 {
+        status.push_str(&format!(", {failed} set aside"));
+    }
+    if is_outage {
+        status.push_str("; Telegram is out of reach");
+    }
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_the_manager() {
+        assert_eq!(status(0, 0, 0, false), "0 waiting");
+        assert_eq!(status(12, 1, 0, true), "12 waiting, 1 chat gone; Telegram is out of reach");
+        assert_eq!(status(3, 2, 1, false), "3 waiting, 2 chats gone, 1 set aside");
     }
 }
