@@ -14,6 +14,7 @@ use super::gallery::Gallery;
 use super::guests::Guests;
 use super::lanes::Lane;
 use super::metrics::Metrics;
+use super::quotes;
 use super::requests::decision;
 use super::store::Store;
 use super::update::{Event, Kind, Message, Press, Room, Update};
@@ -277,8 +278,8 @@ impl Conversation {
             }
             Name::Help => Ok(heard.reply(self.help(heard))),
             Name::Regexp => self.regexp(heard, argument),
-            Name::Subscribe => self.subscribe(heard, argument),
-            Name::Unsubscribe => self.unsubscribe(heard, argument),
+            Name::Subscribe => self.subscribe(heard, &quotes::straight(argument)),
+            Name::Unsubscribe => self.unsubscribe(heard, &quotes::straight(argument)),
             Name::List => Ok(self.list(heard)),
             Name::Mute => self.mute(heard, argument),
             Name::Unmute => self.unmute(heard),

@@ -29,6 +29,7 @@ mod people;
 pub mod picture;
 pub mod poll;
 pub mod pool;
+mod quotes;
 mod reasons;
 mod requests;
 mod standing;

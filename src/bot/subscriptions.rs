@@ -3,6 +3,7 @@
 use super::budget;
 use super::conversation::{Conversation, Heard};
 use super::effects::Effects;
+use super::quotes;
 use super::reasons::{bad_matchers, bad_pattern};
 use super::words::{Word, Words};
 use crate::matcher::Matchers;
@@ -57,6 +58,9 @@ impl Conversation {
             true => words.say(Word::RegexpAll, &[gets]),
             false => words.say(Word::RegexpSet, &[gets, ("pattern", pattern)]),
         }];
+        if let Some(inner) = quotes::within(pattern) {
+            lines.push(words.say(Word::RegexpQuotes, &[("inner", inner)]));
+        }
         if !subscription.labels.is_empty() && !is_everything(pattern) {
             lines.push(words.join(Word::RegexpKept, &[("labels", &codes(&subscription.labels))]));
         }

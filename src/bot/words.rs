@@ -70,6 +70,7 @@ words! {
     UnknownNear = "unknown.near",
     RegexpSet = "regexp.set",
     RegexpAll = "regexp.all",
+    RegexpQuotes = "regexp.quotes",
     RegexpOff = "regexp.off",
     RegexpOffKept = "regexp.off_kept",
     RegexpBad = "regexp.bad",

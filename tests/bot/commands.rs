@@ -134,6 +134,23 @@ fn an_expression_is_dropped_and_the_labels_are_kept() {
 }
 
 #[test]
+fn the_quotes_of_phones_are_quotes() {
+    let mut world = world("curly");
+    world.person(2, "Bob", "en");
+    world.start();
+    for typed in ["severity=“critical”", "severity=«critical»", "severity=„critical“"] {
+        has(&world.asked(2, &format!("/subscribe {typed}")), &["You get alerts with severity=\"critical\"."]);
+        assert_eq!(world.users()["2"]["labels"], json!(["severity=\"critical\""]), "{typed}");
+        has(&world.asked(2, &format!("/unsubscribe {typed}")), &["✅ Not any more: severity=\"critical\""]);
+    }
+    for typed in ["\"mem|cpu\"", "“mem|cpu”"] {
+        let answer = world.asked(2, &format!("/regexp {typed}"));
+        has(&answer, &["✅", typed, "The quotes are part of the expression. Without them: /regexp mem|cpu"]);
+    }
+    assert!(!world.asked(2, "/regexp mem|cpu").contains("quotes"));
+}
+
+#[test]
 fn silence_for_a_while() {
     let mut world = world("mute");
     world.person(2, "Ann", "en");
