@@ -10,7 +10,7 @@ use super::words::Word;
 use crate::record::Chat;
 use crate::text::escape;
 
-/// Entries that /users shows; more are cut, and said to be.
+/// Entries that /users shows; how many there are besides is said.
 const MOST_SHOWN: usize = 200;
 
 impl Conversation {
@@ -51,7 +51,8 @@ impl Conversation {
             .collect::<Result<_, String>>()?;
         let total = roster.chats().count();
         if total > lines.len() {
-            lines.push("…".to_owned());
+            let more = words.count(words.get(Word::CountChats), (total - lines.len()) as u64);
+            lines.push(words.say(Word::UsersMore, &[("more", &more)]));
         }
         let title = words.count(words.get(Word::CountChats), total as u64);
         let mut text = match self.access.mode {
@@ -73,11 +74,33 @@ impl Conversation {
         Ok(person.map(|person| person.name).filter(|name| !name.is_empty()))
     }
 
+    /// `/remove @channel`
+    fn remove_channel(&self, heard: &Heard<'_>, name: &str) -> Result<Effects, String> {
+        let this = (heard.message.chat.id, heard.message.id);
+        let mut had = self.guests.roster().chats().any(|(chat, _)| chat == Chat::Name(name.to_owned()));
+        if had {
+            self.store.keep(this, name).map_err(|err| err.to_string())?;
+        } else {
+            // Removed already when this was handled before, and cut off.
+            had = self.store.kept(this).map_err(|err| err.to_string())?.is_some();
+        }
+        let gone = self.guests.edit(|roster| roster.remove_channel(name))? || had;
+        log::info!("channel {name} was removed");
+        let words = heard.words;
+        Ok(heard.reply(if gone {
+            words.join(Word::RemoveDone, &[("who", &format!("<code>{}</code>", escape(name)))])
+        } else {
+            words.say(Word::RemoveUnknown, &[("what", name)])
+        }))
+    }
+
     /// `/remove ID`
     pub(super) fn remove(&self, heard: &Heard<'_>, argument: &str) -> Result<Effects, String> {
         let words = heard.words;
-        let Ok(id) = argument.parse::<i64>() else {
-            return Ok(heard.reply(words.say(Word::RemoveHow, &[])));
+        let id = match Chat::parse(argument) {
+            Some(Chat::Id(id)) => id,
+            Some(Chat::Name(name)) => return self.remove_channel(heard, &name),
+            None => return Ok(heard.reply(words.say(Word::RemoveHow, &[]))),
         };
         let roster = self.guests.roster();
         let is_own = heard.message.from.as_ref().is_some_and(|from| from.id == id);

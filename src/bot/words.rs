@@ -142,6 +142,7 @@ words! {
     UsersBlocked = "users.blocked",
     UsersMuted = "users.muted",
     UsersNothing = "users.nothing",
+    UsersMore = "users.more",
     UsersEmpty = "users.empty",
     UsersOpen = "users.open",
     UsersList = "users.list",

@@ -1,7 +1,7 @@
 //! The users file as tg-bot changes it: who is let in, and what each chat and topic gets.
 //!
 //! Order, unknown members and whatever somebody wrote by hand stay as they are, to the letter where the chat itself is
-//! not touched. `@channel` keys are kept and never touched: no chat writes to the bot under such a name.
+//! not touched. `@channel` keys are kept until they are removed: no chat writes to the bot under such a name.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -111,6 +111,13 @@ impl Roster {
     pub fn remove(&mut self, chat: i64) -> bool {
         let before = self.entries.0.len();
         self.entries.0.retain(|(key, _)| !is_key_of(key, chat));
+        self.entries.0.len() < before
+    }
+
+    /// The same for a channel by its `@name`.
+    pub fn remove_channel(&mut self, name: &str) -> bool {
+        let before = self.entries.0.len();
+        self.entries.0.retain(|(key, _)| !matches!(Chat::parse(key), Some(Chat::Name(known)) if known == name));
         self.entries.0.len() < before
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{alert, command, run, webhook};
+use crate::harness::{alert, command, run, until, webhook};
 use crate::world::{ADMIN, World, has, text_of};
 
 fn world(name: &str) -> World {
@@ -219,6 +219,24 @@ fn administrators_see_and_remove() {
     assert!(world.users().get("3").is_none());
     world.ignored(json!({"chat": 3, "text": "/list"}));
     assert_eq!(world.asked(ADMIN, "/remove 2"), "✅ 2 was removed, with all subscriptions.");
+}
+
+#[test]
+fn channels_are_removed_and_what_is_not_shown_is_counted() {
+    let people: Vec<String> = (1000..1203).map(|id| format!(", \"{id}\": \"cpu\"")).collect();
+    let users = format!(r#"{{"1": {{"role": "admin"}}, "@ops_news": "mem"{}}}"#, people.concat());
+    let mut world = World::new("channels", &users);
+    world.start();
+    world.say(ADMIN, "/users");
+    until("the end of the list", || {
+        let texts: Vec<String> = world.said(ADMIN).iter().map(text_of).collect();
+        let all = texts.concat();
+        (all.contains("@ops_news") && all.ends_with("… and 5 chats more; the users file has them all.")).then_some(())
+    });
+    world.quiet();
+    assert_eq!(world.asked(ADMIN, "/remove @ops_news"), "✅ @ops_news was removed, with all subscriptions.");
+    assert!(world.users().get("@ops_news").is_none() && world.users().get("1000").is_some());
+    has(&world.asked(ADMIN, "/remove @ops_news"), &["There is nobody with the id @ops_news."]);
 }
 
 #[test]
