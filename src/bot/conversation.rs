@@ -269,7 +269,7 @@ impl Conversation {
                     return Ok(effects);
                 }
                 let mut effects = Effects::default();
-                let reply = Reply::to(heard.message, self.greeting(words));
+                let reply = Reply::to(heard.message, self.greeting_for(words, self.is_own_admin(heard.message)));
                 // In a group only the one who is answered gets the keys.
                 let has_keys = heard.message.chat.kind != Kind::Channel;
                 self.greet(&mut effects, reply, heard.room(), words, has_keys);
@@ -305,8 +305,10 @@ impl Conversation {
         }
     }
 
-    pub(super) fn greeting(&self, words: Words) -> String {
-        words.say(if self.gallery.is_some() { Word::Start } else { Word::StartNoGrafana }, &[])
+    /// Whether an administrator wrote this in their own chat with the bot, where all commands work.
+    fn is_own_admin(&self, message: &Message) -> bool {
+        let person = message.from.as_ref().filter(|_| message.chat.kind == Kind::Private);
+        person.is_some_and(|from| self.access.is_admin(&self.guests.roster(), from.id))
     }
 
     fn help(&self, heard: &Heard<'_>) -> String {

@@ -17,6 +17,7 @@ pub mod conversation;
 mod door;
 pub mod effects;
 pub mod gallery;
+mod greeting;
 pub mod guests;
 pub mod lanes;
 pub mod menu;

@@ -256,6 +256,23 @@ fn the_menu_of_commands_is_there_in_both_languages() {
 }
 
 #[test]
+fn the_greeting_lists_what_one_may_use() {
+    let mut world = world("greeting");
+    world.person(2, "Bob", "en");
+    world.start();
+    let lines = |text: &str| -> Vec<String> {
+        let command = |line: &str| line.strip_prefix('/').and_then(|line| line.split(' ').next()).map(str::to_owned);
+        text.lines().filter_map(command).collect()
+    };
+    let everybody = ["list", "regexp", "subscribe", "unsubscribe", "mute", "unmute", "stop", "start", "help"];
+    let hello = world.asked(2, "/start");
+    assert_eq!(lines(&hello), everybody, "{hello}");
+    has(&hello, &["/regexp mem|cpu – alerts whose name fits\n", "/list – what you get now\n", "/mute 2h – no alerts"]);
+    assert_eq!(lines(&world.asked(ADMIN, "/start")), [&everybody[..], &["users", "remove"]].concat());
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
 fn two_commands_at_once_and_a_hand_edit_lose_nothing() {
     let mut world = World::new("at-once", r#"{"1": {"role": "admin"}}"#);
     let people: Vec<i64> = (100..140).collect();
