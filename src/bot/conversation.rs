@@ -145,13 +145,21 @@ impl Conversation {
         })
     }
 
-    /// For somebody whose update could not be handled. The reason is not theirs to know.
+    /// For somebody whose update could not be handled. The reason is not theirs to know, but an administrator can mend
+    /// what somebody wrote by hand.
     pub fn apology(&self, update: &Update) -> Effects {
         let mut effects = Effects::default();
         match &update.event {
             Event::Message(message) if self.is_heard(message) => {
                 let words = self.words_of(message);
-                effects.say(Reply::to(message, words.say(Word::Failed, &[])));
+                let torn = self.is_own_admin(message).then(|| self.guests.torn_at()).flatten();
+                effects.say(Reply::to(
+                    message,
+                    match torn {
+                        Some(place) => words.say(Word::FailedUsers, &[("place", &place)]),
+                        None => words.say(Word::Failed, &[]),
+                    },
+                ));
             }
             Event::Press(press) => {
                 let word = self.is_served(press).then(|| self.words_of_press(press).get(Word::Failed));

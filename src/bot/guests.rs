@@ -59,6 +59,13 @@ impl Guests {
         known.roster.clone()
     }
 
+    /// Where the file is torn, as `line:column`; nothing where it can be read.
+    pub fn torn_at(&self) -> Option<String> {
+        let why = Roster::parse(&users::text(&self.path).ok()?).err()?;
+        let mut place = why.split(':');
+        Some(format!("{}:{}", place.next()?, place.next()?))
+    }
+
     /// Changes the file; where somebody else changes it meanwhile, `change` is asked again. One that was emptied or
     /// taken away is not filled anew: all but the one who is changed would be lost.
     pub fn edit<T>(&self, change: impl FnMut(&mut Roster) -> T) -> Result<T, String> {

@@ -65,6 +65,7 @@ words! {
     CommandRemove = "command.remove",
     Forwarded = "forwarded",
     Failed = "failed",
+    FailedUsers = "failed.users",
     TooMany = "too_many",
     Unknown = "unknown",
     UnknownNear = "unknown.near",

@@ -273,6 +273,21 @@ fn the_greeting_lists_what_one_may_use() {
 }
 
 #[test]
+fn an_administrator_learns_where_the_users_file_is_torn() {
+    let mut world = world("torn");
+    world.person(2, "Bob", "en");
+    world.start();
+    let whole = world.scratch.read("users.json");
+    world.scratch.write("users.json", "{\n  \"1\": {\"role\": \"admin\"},\n  \"2\": oops\n}\n");
+    let said = world.asked(ADMIN, "/regexp mem");
+    has(&said, &["the users file cannot be read. Its mistake is at line:column 3:"]);
+    assert!(!said.contains("users.json"), "{said}");
+    assert_eq!(world.asked(2, "/regexp mem"), "That did not work; the bot's log says why.");
+    world.scratch.write("users.json", &whole);
+    has(&world.asked(ADMIN, "/regexp mem"), &["✅"]);
+}
+
+#[test]
 fn two_commands_at_once_and_a_hand_edit_lose_nothing() {
     let mut world = World::new("at-once", r#"{"1": {"role": "admin"}}"#);
     let people: Vec<i64> = (100..140).collect();
