@@ -188,25 +188,42 @@ pub struct Setup {
 #[derive(Clone, Debug)]
 pub struct Gate {
     path: &'static str,
-    open: Arc<(Mutex<bool>, Condvar)>,
+    state: Arc<(Mutex<Waiting>, Condvar)>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    is_open: bool,
+    urls: Vec<String>,
 }
 
 impl Gate {
     /// It is closed.
     pub fn new(path: &'static str) -> Gate {
-        Gate { path, open: Arc::default() }
+        Gate { path, state: Arc::default() }
     }
 
     pub fn set_open(&self, open: bool) {
-        *self.open.0.lock().unwrap() = open;
-        self.open.1.notify_all();
+        self.state.0.lock().unwrap().is_open = open;
+        self.state.1.notify_all();
     }
 
-    fn wait(&self) {
-        let mut open = self.open.0.lock().unwrap();
-        while !*open {
-            open = self.open.1.wait(open).unwrap();
+    /// The requests that wait now, each as often as it came; also those whose client has hung up.
+    pub fn held(&self) -> Vec<String> {
+        self.state.0.lock().unwrap().urls.clone()
+    }
+
+    fn wait(&self, url: &str) {
+        let mut state = self.state.0.lock().unwrap();
+        if state.is_open {
+            return;
         }
+        state.urls.push(url.to_owned());
+        while !state.is_open {
+            state = self.state.1.wait(state).unwrap();
+        }
+        let this = state.urls.iter().position(|other| other == url);
+        this.map(|this| state.urls.swap_remove(this));
     }
 }
 
@@ -333,7 +350,7 @@ impl Standin {
                         Some(gate) => {
                             let world = world.clone();
                             std::thread::spawn(move || {
-                                gate.wait();
+                                gate.wait(request.url());
                                 serve(&world, request);
                             });
                         }
