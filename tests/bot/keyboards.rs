@@ -30,7 +30,7 @@ pub fn asked_for(world: &World, message: &Value) -> String {
 }
 
 /// The texts of the buttons under a message.
-fn buttons(message: &Value) -> Vec<String> {
+pub fn buttons(message: &Value) -> Vec<String> {
     let rows = message["reply_markup"]["inline_keyboard"].as_array().cloned().unwrap_or_default();
     let texts =
         rows.iter().flat_map(|row| row.as_array().unwrap()).map(|button| button["text"].as_str().unwrap().to_owned());
@@ -38,11 +38,11 @@ fn buttons(message: &Value) -> Vec<String> {
 }
 
 /// The message as it is now.
-fn again(world: &World, chat: i64, message: &Value) -> Value {
+pub fn again(world: &World, chat: i64, message: &Value) -> Value {
     world.said(chat).into_iter().find(|other| other["message_id"] == message["message_id"]).unwrap()
 }
 
-fn flat(keys: Vec<Vec<String>>) -> Vec<String> {
+pub fn flat(keys: Vec<Vec<String>>) -> Vec<String> {
     keys.into_iter().flatten().collect()
 }
 

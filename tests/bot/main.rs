@@ -17,6 +17,7 @@ mod crowd;
 mod floods;
 mod hostile;
 mod keyboards;
+mod levels;
 mod polling;
 mod scarce;
 mod strange;
