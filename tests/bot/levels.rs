@@ -44,7 +44,7 @@ fn small(title: &str, folder: Option<&str>) -> Stored {
 }
 
 /// A folder of ten, a folder of two, and seven in none: with the folders' keys more than a page.
-fn dashboards() -> Setup {
+pub fn dashboards() -> Setup {
     let mut all: Vec<Stored> = (1..=10).map(|n| small(&format!("Database {n}"), Some("Databases"))).collect();
     all.extend([stored("tabs"), shop()].map(|stored| Stored { folder: Some("Web".to_owned()), ..stored }));
     all.extend((1..=7).map(|n| small(&format!("Office {n}"), None)));

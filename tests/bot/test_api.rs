@@ -51,17 +51,22 @@ fn dashboards() -> Standin {
     Standin::start(Setup::new(Generation::V13, vec![Stored::from_json(&json, "", None)]))
 }
 
+/// A bot that asks this server, with this users file.
+fn bot(scratch: &Scratch, server: &TestApi, standin: &Standin, users: &str) -> Process {
+    scratch.write("users.json", users);
+    let mut bot = command("tg-bot");
+    bot.env("TELEGRAM_BOT_TOKEN", TOKEN).env("TELEGRAM_API_URL", &server.url);
+    bot.env("GRAFANA_URL", &standin.url).env("GRAFANA_TOKEN", crate::world::GRAFANA_TOKEN);
+    bot.arg("-v").arg("-u").arg(scratch.path("users.json")).arg("--state").arg(scratch.path("bot.db"));
+    Process::start(scratch, "tg-bot", bot.args(["--limits", "0/0/0"]))
+}
+
 #[test]
 fn the_conversation_with_telegram_test_api() {
     let scratch = Scratch::new("bot-test-api");
     let Some(server) = TestApi::start(&scratch) else { return };
     let standin = dashboards();
-    scratch.write("users.json", "{}");
-    let mut bot = command("tg-bot");
-    bot.env("TELEGRAM_BOT_TOKEN", TOKEN).env("TELEGRAM_API_URL", &server.url);
-    bot.env("GRAFANA_URL", &standin.url).env("GRAFANA_TOKEN", crate::world::GRAFANA_TOKEN);
-    bot.arg("-v").arg("-u").arg(scratch.path("users.json")).arg("--state").arg(scratch.path("bot.db"));
-    let bot = Process::start(&scratch, "tg-bot", bot.args(["--limits", "0/0/0"]));
+    let bot = bot(&scratch, &server, &standin, "{}");
     let line = bot.says("/start ");
     let code = line.split("\"/start ").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
 
@@ -95,6 +100,15 @@ fn the_conversation_with_telegram_test_api() {
     said("/subscribe severity=\"critical\"", &["✅", "severity=", "critical"]);
     said("/list", &["mem|cpu", "severity=", "critical"]);
     said("/unsubscribe severity=\"critical\"", &["Подписка отменена"]);
+    let muted = || -> bool {
+        let users: Value = serde_json::from_str(&scratch.read("users.json")).unwrap();
+        users["2"]["muted_until"].is_string()
+    };
+    said("/mute", &["На сколько?"]);
+    said("/mute 2h", &["🔇 До ", " оповещений не будет."]);
+    assert!(muted());
+    said("/unmute", &["🔔"]);
+    assert!(!muted());
     said("/stop", &["больше не получаете"]);
     said("/help", &["Оповещения", "Дашборды"]);
     said("/users", &["только администраторы"]);
@@ -127,4 +141,65 @@ fn the_conversation_with_telegram_test_api() {
     assert!(!log.lines().any(|line| line.contains("error:") && line.contains("setMyCommands")), "{log}");
     let users: Value = serde_json::from_str(&scratch.read("users.json")).unwrap();
     assert!(users.get("2").is_none() && users.get("1").is_some(), "{users}");
+}
+
+#[test]
+fn a_request_is_turned_down_with_telegram_test_api() {
+    let scratch = Scratch::new("bot-test-api-deny");
+    let Some(server) = TestApi::start(&scratch) else { return };
+    let standin = dashboards();
+    let bot = bot(&scratch, &server, &standin, r#"{"1": {"role": "admin"}}"#);
+    bot.says("answering as @");
+    let talk = Talk { server };
+    let ada = json!({"id": 1, "is_bot": false, "first_name": "Ada", "language_code": "en"});
+    let eve = json!({"id": 3, "is_bot": false, "first_name": "Eve", "language_code": "en"});
+    talk.ask(&eve, "/start", &["Your request was passed on"]);
+    let request = talk.hears(&ada, 1, "the request");
+    talk.server.press(&ada, &request, "❌ Deny");
+    let denied = until("the decision in place of the request", || {
+        talk.said(&ada).into_iter().next().filter(|message| text_of(message).contains("was turned down by"))
+    });
+    has(text_of(&denied), &["Eve", "Ada"]);
+    // Whoever is turned down hears nothing, and neither do others.
+    let before = talk.said(&eve).len();
+    talk.server.say(&eve, "/list");
+    talk.ask(&ada, "/users", &["1 chat"]);
+    assert_eq!((talk.said(&eve).len(), talk.said(&ada).len()), (before, 2));
+    talk.server.press(&ada, &denied, "✅ Let in after all");
+    has(text_of(&talk.hears(&eve, before + 1, "the second thought")), &["You were let in"]);
+    talk.ask(&eve, "/list", &["You get no alerts"]);
+}
+
+#[test]
+fn folders_rows_and_pages_with_telegram_test_api() {
+    let scratch = Scratch::new("bot-test-api-levels");
+    let Some(server) = TestApi::start(&scratch) else { return };
+    let standin = Standin::start(crate::levels::dashboards());
+    let bot = bot(&scratch, &server, &standin, r#"{"1": {"role": "admin"}}"#);
+    bot.says("answering as @");
+    let talk = Talk { server };
+    let ada = json!({"id": 1, "is_bot": false, "first_name": "Ada", "language_code": "en"});
+    let mut shown = talk.ask(&ada, "/dashboards", &["19 dashboards", "page 1 of 2"]);
+    for (key, parts) in [
+        ("2/2 ▸", &["19 dashboards", "page 2 of 2"][..]),
+        ("◂ 1/2", &["19 dashboards", "page 1 of 2"]),
+        ("▸ Databases", &["📁 <b>Databases</b>", "page 1 of 2"]),
+        ("2/2 ▸", &["📁 <b>Databases</b>", "page 2 of 2"]),
+        ("go back", &["19 dashboards", "page 1 of 2"]),
+        ("▸ Web", &["📁 <b>Web</b>"]),
+        ("Shop", &["<b>Shop</b>: 19 panels", "page 1 of 2"]),
+        ("▸ Traffic", &["▤ Traffic"]),
+        ("go back", &["<b>Shop</b>: 19 panels", "page 1 of 2"]),
+        ("2/2 ▸", &["<b>Shop</b>: 19 panels", "page 2 of 2"]),
+        ("▸ Latency", &["▤ Latency", "page 1 of 2"]),
+        ("2/2 ▸", &["▤ Latency", "page 2 of 2"]),
+        ("go back", &["<b>Shop</b>: 19 panels", "page 2 of 2"]),
+        ("go back", &["📁 <b>Web</b>"]),
+        ("go back", &["19 dashboards", "page 1 of 2"]),
+    ] {
+        has(&keys(&shown), &[&json!(key).to_string()]);
+        shown = talk.ask(&ada, key, parts);
+    }
+    let near = talk.ask(&ada, "Ofice", &["«Ofice»", "Did you mean"]);
+    has(&keys(&near), &["Office 1", "Office 2", "go back"]);
 }
