@@ -11,6 +11,7 @@ use serde_json::Value;
 use ureq::unversioned::multipart::{Form, Part};
 use ureq::{Agent, Proxy, SendBody};
 
+use crate::cli::Failure;
 use crate::config::Config;
 use crate::secret::Secret;
 
@@ -103,10 +104,14 @@ pub struct Api {
 
 impl Api {
     /// Uses the configuration's `bot_token`, `api_url` and proxy. Nothing is sent yet.
-    pub fn new(config: &Config, connections: usize) -> Result<Self, String> {
-        let token = config.bot_token.clone().ok_or("no bot token")?;
+    pub fn new(config: &Config, connections: usize) -> Result<Self, Failure> {
+        let token =
+            config.bot_token.clone().ok_or_else(|| Failure::misuse("no bot token").hint(where_tokens_are_read()))?;
         let proxy = match &config.proxy {
-            Some(url) => Some(Proxy::new(url.expose()).map_err(|_| "the proxy's address cannot be used")?),
+            Some(url) => Some(Proxy::new(url.expose()).map_err(|_| {
+                Failure::misuse("the proxy's address cannot be used")
+                    .hint("a proxy is written like socks5://user:password@host:1080 or http://host:3128")
+            })?),
             None => Proxy::try_from_env(),
         };
         let shown = proxy.as_ref().map(|proxy| {
@@ -203,6 +208,14 @@ impl Api {
         let text: Vec<&str> = text.split_whitespace().collect();
         let text: String = self.token.redact(&text.join(" ")).chars().filter(|c| !c.is_control()).take(80).collect();
         if text.is_empty() { "an empty answer".to_owned() } else { format!("{text:?}") }
+    }
+}
+
+/// Where the units run it, the token is their credential.
+fn where_tokens_are_read() -> &'static str {
+    match std::env::var_os("CREDENTIALS_DIRECTORY") {
+        Some(_) => "put it in /etc/prometheus-telegram/bot_token, which the units load as the credential bot_token",
+        None => "set TELEGRAM_BOT_TOKEN, or bot_token in the configuration",
     }
 }
 

@@ -84,8 +84,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
     if let Some(scope) = scope {
         return Ok(check::tg_bot(scope, args.config.as_deref(), &config, &users, &state));
     }
-    let api = Api::new(&config, bot::CONNECTIONS)
-        .map_err(|err| Failure::misuse(err).hint("set TELEGRAM_BOT_TOKEN, or bot_token in the configuration"))?;
+    let api = Api::new(&config, bot::CONNECTIONS)?;
     let counters = Arc::new(Metrics::default());
     let options = Options { users, state, seen, limits, delete_webhook };
     let lock = Lock::take(&options.state, Some(Duration::from_secs(5)))

@@ -153,8 +153,7 @@ fn run(args: &mut Args) -> anyhow::Result<ExitCode> {
         Mode::Forget => return desk::forget_failed(&mut open()?, io::stdout()),
         Mode::Deliver | Mode::Check(_) => {}
     }
-    let api = Api::new(&config, options.connections)
-        .map_err(|err| Failure::misuse(err).hint("set TELEGRAM_BOT_TOKEN, or bot_token in the configuration"))?;
+    let api = Api::new(&config, options.connections)?;
     let batch = note.batch(io::stdin())?;
     // Cron mails what a job says: by hand it says what goes wrong.
     let quiet = batch.is_some();

@@ -26,11 +26,7 @@ pub fn telegram(findings: &mut Findings, config: &Config) -> Option<Session> {
     let api = match Api::new(config, 1) {
         Ok(api) => api,
         Err(err) => {
-            let hint = match config.bot_token {
-                None => "set TELEGRAM_BOT_TOKEN, or bot_token in the configuration",
-                Some(_) => "a proxy is written like socks5://user:password@host:1080 or http://host:3128",
-            };
-            findings.error(err, hint);
+            findings.error(&err, err.advice().unwrap_or_default());
             return None;
         }
     };

@@ -95,6 +95,39 @@ fn without_network_everything_that_a_tool_reads_is_looked_at() {
 }
 
 #[test]
+fn whoever_has_no_token_is_told_where_it_belongs() {
+    let scratch = Scratch::new("no-token");
+    let file = "hint: put it in /etc/prometheus-telegram/bot_token, which the units load as the credential bot_token\n";
+    let hand = "hint: set TELEGRAM_BOT_TOKEN, or bot_token in the configuration\n";
+    for (tool, option) in
+        [("tg-send", None), ("tg-bot", None), ("tg-send", Some("--check")), ("tg-bot", Some("--check"))]
+    {
+        for (directory, hint) in [(None, hand), (Some(scratch.path(".")), file)] {
+            let mut command = command(tool);
+            command.current_dir(scratch.path(".")).env("HOME", scratch.path(".")).args(option);
+            command.envs(directory.map(|directory| ("CREDENTIALS_DIRECTORY", directory)));
+            said(&run(&mut command, b""), 2, &["error: no bot token\n", hint]);
+        }
+    }
+    // The words name what the units say.
+    for unit in ["tg-send", "tg-bot", "prometheus-telegram-pipe"] {
+        let text = std::fs::read_to_string(format!("systemd/{unit}.service")).unwrap();
+        assert!(text.contains("\nLoadCredential=bot_token:/etc/prometheus-telegram/bot_token\n"), "{unit}");
+    }
+    // A proxy that cannot be used is no matter of the token.
+    let config = scratch.write("config.json", &json!({"bot_token": TOKEN, "apihelper_proxy": "ftp://h"}).to_string());
+    for tool in ["tg-send", "tg-bot"] {
+        let mut command = command(tool);
+        command.current_dir(scratch.path(".")).env("HOME", scratch.path(".")).arg("-c").arg(&config);
+        said(
+            &run(&mut command, b""),
+            2,
+            &["error: the proxy's address cannot be used\n", "hint: a proxy is written like socks5"],
+        );
+    }
+}
+
+#[test]
 fn what_is_hardly_meant_is_a_warning() {
     let scratch = Scratch::new("hardly");
     let entries =

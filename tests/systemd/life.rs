@@ -178,7 +178,13 @@ fn what_is_configured_wrong_stays_down_and_says_why() {
         let cases = [
             ("am-recv", etc.join("config.json"), broken.as_str(), "unknown key \"user_file\"", "nearest known key"),
             ("alert-route", state.join("users.json"), "{", "users.json:1:", ""),
-            ("tg-send", etc.join("bot_token"), "", "no bot token", "hint: set TELEGRAM_BOT_TOKEN"),
+            (
+                "tg-send",
+                etc.join("bot_token"),
+                "",
+                "no bot token",
+                "hint: put it in /etc/prometheus-telegram/bot_token",
+            ),
         ];
         for (n, (daemon, path, wrong, error, hint)) in cases.into_iter().enumerate() {
             let right = std::fs::read_to_string(&path).unwrap();
