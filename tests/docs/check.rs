@@ -319,6 +319,10 @@ fn who_does_not_answer_is_named() {
     let proxy = format!("http://u:{PROXY_PASSWORD}@127.0.0.1:1");
     let (grafana, token) = standin::start(Some(Fault::NoRenderer));
     let sandbox = Sandbox::start(&scratch, &["--token", "1:other", "--oss"]);
+    // A password of one letter tells itself if it is taken out of words.
+    let short = with(json!({"api_url": "http://api.invalid", "apihelper_proxy": "socks5://u:o@127.0.0.1:1"}));
+    let output = check(&scratch, "tg-send", "=online", &short);
+    assert!(!output.stderr.contains("(redacted)"), "{}", output.stderr);
     for (tool, config, code, words) in [
         (
             "am-recv",
