@@ -19,6 +19,8 @@ pub struct Session {
     api: Api,
     /// What to look at when it cannot be reached.
     hint: String,
+    /// What to look at when that is for want of an address.
+    unknown_hint: String,
 }
 
 /// Token and proxy, as far as they can be judged without asking anybody.
@@ -47,7 +49,24 @@ pub fn telegram(findings: &mut Findings, config: &Config) -> Option<Session> {
         }
         None => "does this machine need a proxy to reach Telegram? set TELEGRAM_PROXY, or apihelper_proxy".to_owned(),
     };
-    Some(Session { api, hint })
+    let unknown_hint = api.proxy().map_or_else(|| hint.clone(), unknown_by);
+    Some(Session { api, hint, unknown_hint })
+}
+
+/// What to look at when a name cannot be looked up on the way through this proxy: that of the API, or its own.
+fn unknown_by(proxy: &str) -> String {
+    match proxy.strip_prefix("socks5://") {
+        Some(at) => format!(
+            "with socks5:// this machine looks up Telegram's name; where only the proxy can, write socks5h://{at}. Is the \
+             proxy's own name right?"
+        ),
+        None => format!("is the name of the proxy {proxy} right?"),
+    }
+}
+
+/// Whether it was not even known where to connect to: as std and ureq say it.
+fn is_lookup(why: &str) -> bool {
+    ["failed to lookup address", "host not found", "timeout: resolve"].iter().any(|words| why.contains(words))
 }
 
 /// Who the bot is; nothing where the API does not say.
@@ -126,7 +145,8 @@ fn unanswered(findings: &mut Findings, session: &Session, method: &str, answer: 
             "look at api_url and at the proxy",
         ),
         Answer::NotSent(why) | Answer::Unanswered(why) => {
-            findings.failed(format!("cannot reach Telegram: {why}"), &session.hint);
+            let hint = if is_lookup(&why) { &session.unknown_hint } else { &session.hint };
+            findings.failed(format!("cannot reach Telegram: {why}"), hint);
         }
         Answer::Done(_) => {}
     }

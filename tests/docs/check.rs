@@ -332,6 +332,20 @@ fn who_does_not_answer_is_named() {
         ),
         ("tg-send", base.clone(), 1, &["error: cannot reach Telegram", "hint: does this machine need a proxy"]),
         ("tg-send", with(json!({"apihelper_proxy": proxy})), 1, &["hint: is the proxy http://127.0.0.1:1 up"]),
+        // A name that nobody has (RFC 6761), looked up here, by the proxy's own name, and without a proxy.
+        (
+            "tg-send",
+            with(json!({"api_url": "http://api.invalid", "apihelper_proxy": "socks5://u:o@127.0.0.1:1"})),
+            1,
+            &["error: cannot reach Telegram: ", "hint: with socks5:// this machine", "write socks5h://127.0.0.1:1."],
+        ),
+        (
+            "tg-send",
+            with(json!({"apihelper_proxy": "socks5h://u:o@proxy.invalid:1080"})),
+            1,
+            &["error: cannot reach Telegram: ", "hint: is the name of the proxy socks5h://proxy.invalid:1080 right?"],
+        ),
+        ("tg-send", with(json!({"api_url": "http://api.invalid"})), 1, &["hint: does this machine need a proxy"]),
         ("tg-send", with(json!({"api_url": grafana.url})), 1, &["something else than the Bot API answers getMe"]),
         ("tg-send", with(json!({"api_url": sandbox.api})), 2, &["Telegram refuses the bot token", "hint: @BotFather"]),
         ("grafana-shot", with(json!({"grafana_url": "http://127.0.0.1:1"})), 1, &["is Grafana running"]),

@@ -126,6 +126,26 @@ fn socks5_with_user_and_password() {
 }
 
 #[test]
+fn socks5h_has_names_looked_up_by_the_proxy() {
+    let (port, seen) = serve(socks5);
+    let scratch = Scratch::new("socks5h");
+    let sandbox = Sandbox::start(&scratch, &[]);
+    let by_name = sandbox.api.replace("127.0.0.1", "localhost");
+    let by_address = sandbox.api.trim_start_matches("http://");
+    for (n, (scheme, wanted)) in
+        [("socks5", by_address), ("socks5h", by_name.trim_start_matches("http://"))].into_iter().enumerate()
+    {
+        let mut command = tg_send(&scratch, &sandbox);
+        command.env("TELEGRAM_API_URL", &by_name).args(["--timeout", "5"]);
+        command.env("TELEGRAM_PROXY", format!("{scheme}://user:p%40ss%20word@127.0.0.1:{port}"));
+        let output = run(&mut command, record(1, scheme).as_bytes());
+        assert_eq!(output.code, Some(0), "{output:?}");
+        assert_eq!(sandbox.texts(1).len(), n + 1);
+        assert_eq!(seen.lock().unwrap().last().map(String::as_str), Some(wanted), "{scheme}");
+    }
+}
+
+#[test]
 fn http_with_user_and_password() {
     let (port, seen) = serve(http);
     let (_scratch, sandbox, output) =
