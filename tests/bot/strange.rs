@@ -106,11 +106,25 @@ fn any_update() -> impl Strategy<Value = Value> {
     });
     // Half of them are right where it matters, so that what is inside is looked at.
     let kind = prop::sample::select(NAMES[..5].to_vec());
-    (kind, value, any::<bool>(), leaf(), leaf()).prop_map(|(kind, mut value, is_plausible, chat, text)| {
+    let chat = prop::sample::select(vec![1_i64, 2, 77, -1001]);
+    (kind, value, any::<bool>(), chat, leaf()).prop_map(|(kind, mut value, is_plausible, chat, text)| {
         if is_plausible && let Some(map) = value.as_object_mut() {
-            map.insert("message_id".to_owned(), json!(1));
-            map.insert("chat".to_owned(), json!({"id": chat, "type": "private", "first_name": "X"}));
-            map.insert("text".to_owned(), text);
+            let of = if chat > 0 { "private" } else { "supergroup" };
+            let chat_json = json!({"id": chat, "type": of, "first_name": "X", "title": "X"});
+            // In the group only strangers speak: an administrator who does lets it in.
+            map.insert(
+                "from".to_owned(),
+                json!({"id": chat.max(77 * i64::from(chat < 0)), "is_bot": false, "first_name": "X"}),
+            );
+            if kind == "callback_query" {
+                map.insert("id".to_owned(), json!("1"));
+                map.insert("message".to_owned(), json!({"message_id": 1, "date": 1, "chat": chat_json}));
+                map.insert("data".to_owned(), text);
+            } else {
+                map.insert("message_id".to_owned(), json!(1));
+                map.insert("chat".to_owned(), chat_json);
+                map.insert("text".to_owned(), text);
+            }
         }
         json!({kind: value})
     })
@@ -121,6 +135,8 @@ fn updates_of_any_shape_do_no_harm() {
     let standin = Standin::start(Setup::new(Generation::V13, Vec::new()));
     let mut world = World::new("strange", r#"{"1": {"role": "admin"}, "2": "cpu"}"#).grafana(&standin);
     world.person(2, "Ann", "en");
+    world.person(77, "Mallory", "en");
+    world.group(-1001, "Strangers");
     world.start();
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
@@ -142,5 +158,14 @@ fn updates_of_any_shape_do_no_harm() {
     // Nobody was let in by what was made up, and those who were not learnt nothing.
     for chat in [77, -1001] {
         assert!(world.users().get(chat.to_string()).is_none(), "{}", world.users());
+    }
+    let said = world.sandbox.requests("sendMessage");
+    let is_known = |params: &Value| ["1", "2"].contains(&params["chat_id"].to_string().trim_matches('"'));
+    let to_strangers: Vec<&Value> =
+        said.iter().map(|call| &call["params"]).filter(|params| !is_known(params)).collect();
+    assert!(said.len() > 50, "what is inside is looked at: {} answers", said.len());
+    assert!(!to_strangers.is_empty(), "some of them asked to be let in");
+    for params in to_strangers {
+        has(params["text"].as_str().unwrap(), &["Your request was passed on to the administrator."]);
     }
 }
