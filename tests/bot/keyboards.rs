@@ -168,21 +168,12 @@ fn in_a_group_only_who_answers_the_bot_is_meant() {
     world.ignored(group("Web shop"));
     has(&text_of(&world.tap(-1001, "Web shop")), &["📊 Web shop"]);
     has(&asked_for(&world, &world.tap(-1001, "Orders")), &["panelId=3"]);
-    // A topic has a place of its own.
-    has(&text_of(&world.ask_as(json!({"chat": -1001, "from": 5, "thread": 7, "text": "/mail"}))), &["Mail"]);
-    has(
-        &asked_for(
-            &world,
-            &world
-                .tap(-1001, "go back")
-                .clone()
-                .as_object()
-                .map_or(Value::Null, |_| world.ask_as(group("/web-shop")))
-                .as_object()
-                .map_or(Value::Null, |_| world.tap(-1001, "Orders")),
-        ),
-        &["panelId=3"],
-    );
+    // A topic has a place of its own: what is opened there leaves this one where it is, and the other way round.
+    let topic = |text: &str| json!({"chat": -1001, "from": 5, "thread": 7, "text": text});
+    has(&text_of(&world.ask_as(topic("/mail"))), &["📊 Mail"]);
+    has(&asked_for(&world, &world.ask_as(group("/orders"))), &["/d-solo/web-shop/", "panelId=3"]);
+    has(&asked_for(&world, &world.ask_as(topic("/deferred"))), &["/d-solo/old-rows/", "panelId=2"]);
+    world.ignored(topic("/orders"));
 }
 
 #[test]
