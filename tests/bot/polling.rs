@@ -38,6 +38,7 @@ fn also_while_it_runs() {
 fn faults_of_all_kinds_lose_nothing_and_repeat_nothing() {
     let mut world = World::new("faults", USERS);
     world.start();
+    let mut faults = 0;
     for fault in [
         json!({"html": 502}),
         json!({"rst": "after_headers"}),
@@ -57,9 +58,15 @@ fn faults_of_all_kinds_lose_nothing_and_repeat_nothing() {
         let answer = world.asked(ADMIN, "/list");
         has(&answer, &["mem"]);
         has(&world.asked(ADMIN, "/help"), &["Alerts"]);
+        world.quiet();
         assert_eq!(world.said(ADMIN).len(), before + 2, "{fault}: told twice");
         world.sandbox.clear_rules();
+        faults += 1;
     }
+    // Also not later, by an update that came again.
+    has(&world.asked(ADMIN, "/help"), &["Alerts"]);
+    world.quiet();
+    assert_eq!(world.said(ADMIN).len(), 2 * faults + 1);
 }
 
 #[test]
