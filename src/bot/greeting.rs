@@ -14,22 +14,9 @@ impl Conversation {
     pub(super) fn greeting_for(&self, words: Words, is_admin: bool) -> String {
         let has_grafana = self.gallery.is_some();
         let word = if has_grafana { Word::Start } else { Word::StartNoGrafana };
-        words.join(word, &[("commands", &commands(words, has_grafana, is_admin))])
+        let commands = menu::commands(words, has_grafana, is_admin).map(|(name, purpose)| line(name, purpose));
+        words.join(word, &[("commands", &commands.collect::<Vec<_>>().join("\n"))])
     }
-}
-
-/// A line for each command.
-fn commands(words: Words, has_grafana: bool, is_admin: bool) -> String {
-    let call = if is_admin {
-        menu::for_admin(1, words, has_grafana)
-    } else {
-        let is_own = |code: Option<&str>| code.unwrap_or("en") == words.code();
-        menu::for_all(has_grafana).into_iter().find(|call| is_own(call.parameters["language_code"].as_str()))
-    };
-    let listed = call.map(|call| call.parameters["commands"].clone()).unwrap_or_default();
-    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let lines = listed.as_array().into_iter().flatten();
-    lines.map(|one| line(&text(&one["command"]), &text(&one["description"]))).collect::<Vec<_>>().join("\n")
 }
 
 /// Of `alerts whose name fits: /regexp mem|cpu` the example goes to the front.

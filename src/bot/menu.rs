@@ -24,9 +24,9 @@ const COMMANDS: [(&str, Word); 12] = [
 /// For everybody: in each language, and in English for all others.
 pub fn for_all(has_grafana: bool) -> Vec<Outgoing> {
     let english = Words::of([Some("en")]);
-    let mut calls = vec![call(0, json!({"commands": commands(english, has_grafana, false)}))];
+    let mut calls = vec![call(0, json!({"commands": list(english, has_grafana, false)}))];
     for words in Words::all().filter(|words| words.code() != english.code()) {
-        let commands = commands(words, has_grafana, false);
+        let commands = list(words, has_grafana, false);
         calls.push(call(0, json!({"commands": commands, "language_code": words.code()})));
     }
     calls
@@ -36,7 +36,7 @@ pub fn for_all(has_grafana: bool) -> Vec<Outgoing> {
 pub fn for_admin(admin: i64, words: Words, has_grafana: bool) -> Option<Outgoing> {
     let scope = json!({"type": "chat", "chat_id": admin});
     // The configuration can name groups and channels too.
-    (admin > 0).then(|| call(admin, json!({"commands": commands(words, has_grafana, true), "scope": scope})))
+    (admin > 0).then(|| call(admin, json!({"commands": list(words, has_grafana, true), "scope": scope})))
 }
 
 /// For somebody who is no administrator any more, or never was one: what everybody has.
@@ -45,14 +45,19 @@ pub fn for_former(id: i64) -> Option<Outgoing> {
     (id > 0).then(|| Outgoing { method: "deleteMyCommands", ..call(id, json!({"scope": scope})) })
 }
 
-fn commands(words: Words, has_grafana: bool, is_admin: bool) -> Value {
-    let wanted = |name: &str| match name {
+/// Commands and what they are for.
+pub fn commands(words: Words, has_grafana: bool, is_admin: bool) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let wanted = move |name: &str| match name {
         "dashboards" => has_grafana,
         "users" | "remove" => is_admin,
         _ => true,
     };
-    let commands = COMMANDS.iter().filter(|(name, _)| wanted(name));
-    commands.map(|(name, word)| json!({"command": name, "description": words.get(*word)})).collect()
+    COMMANDS.iter().filter(move |(name, _)| wanted(name)).map(move |(name, word)| (*name, words.get(*word)))
+}
+
+fn list(words: Words, has_grafana: bool, is_admin: bool) -> Value {
+    let commands = commands(words, has_grafana, is_admin);
+    commands.map(|(name, description)| json!({"command": name, "description": description})).collect()
 }
 
 fn call(chat: i64, parameters: Value) -> Outgoing {

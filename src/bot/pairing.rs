@@ -39,7 +39,7 @@ impl Conversation {
         }
         crate::notice!("{:?} ({}) is an administrator now", person.name, person.id);
         let words = heard.words;
-        let text = format!("{}\n\n{}", words.say(Word::AccessPaired, &[]), self.greeting(words));
+        let text = format!("{}\n\n{}", words.say(Word::AccessPaired, &[]), self.greeting_for(words, true));
         let mut effects = Effects::default();
         self.say_with_dashboards(&mut effects, Reply::to(heard.message, text), heard.room(), words);
         effects.changes.extend([Change::Paired, Change::Seen(person.clone())]);
