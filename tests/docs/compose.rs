@@ -42,6 +42,10 @@ fn every_metric_of_the_rules_is_scraped() {
         let tool = metric.splitn(3, '_').take(2).collect::<Vec<_>>().join("-");
         assert!(jobs.contains_key(&tool), "{metric} of {RULES} is not scraped: {jobs:?}");
     }
+    let rules = std::fs::read_to_string(RULES).unwrap();
+    let mut named = rules.split("job=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).peekable();
+    assert!(named.peek().is_some());
+    assert!(named.all(|job| jobs.contains_key(job)), "a job of {RULES} is not one of {jobs:?}");
     if !Path::new("/usr/bin/promtool").exists() {
         return say("SKIPPED: no promtool; Debian's package prometheus has it");
     }
