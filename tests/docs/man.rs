@@ -1,6 +1,7 @@
 //! Man pages: options, exit codes, variables and configuration keys are those of the tools, no more and no less.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 use regex::Regex;
@@ -129,6 +130,59 @@ fn mandoc_has_nothing_to_say() {
         let output = run(Command::new("mandoc").args(["-Tlint", "-W", "warning"]).arg(&page), b"");
         assert_eq!((output.code, output.stdout.as_str()), (Some(0), ""), "{}: {}", page.display(), output.stderr);
     }
+}
+
+/// A page as a person reads it.
+fn rendered(path: &Path) -> String {
+    let output = run(Command::new("mandoc").args(["-Tutf8", "-O", "width=100"]).arg(path), b"");
+    assert_eq!(output.code, Some(0), "{output:?}");
+    // What is bold or underlined is struck twice.
+    Regex::new(".\u{8}").unwrap().replace_all(&output.stdout, "").into_owned()
+}
+
+/// Everything from an opening brace before a quote up to the brace that closes it.
+fn objects(text: &str) -> Vec<String> {
+    let opening = Regex::new(r#"\{\s*["“]"#).unwrap();
+    let (mut objects, mut start) = (Vec::new(), 0);
+    while let Some(found) = opening.find_at(text, start) {
+        let mut depth = 0;
+        let end = text[found.start()..].find(|letter| {
+            depth += i32::from(letter == '{') - i32::from(letter == '}');
+            depth == 0
+        });
+        start = found.start() + end.unwrap_or_else(|| panic!("no end of {}", &text[found.start()..])) + 1;
+        objects.push(text[found.start()..start].to_owned());
+    }
+    objects
+}
+
+/// mdoc takes a quote at the start of a macro's argument for its own.
+#[test]
+fn no_quote_is_lost_on_the_way_to_the_reader() {
+    if std::fs::metadata("/usr/bin/mandoc").is_err() {
+        return say("SKIPPED: no mandoc; Debian's package mandoc has it");
+    }
+    let own = Regex::new(r#"(^| )"[^"]*"( |$)"#).unwrap();
+    let mut parsed = 0;
+    for file in std::fs::read_dir("man").unwrap() {
+        let path = file.unwrap().path();
+        let (source, text) = (std::fs::read_to_string(&path).unwrap(), rendered(&path));
+        let meant = |line: &str| match line.starts_with('.') {
+            true => own.replace_all(line, " ").matches('"').count() + line.matches(r"\(dq").count(),
+            false => line.matches('"').count() + line.matches(r"\(dq").count(),
+        };
+        let lines = source.lines().filter(|line| meant(line) > 0).collect::<Vec<_>>();
+        let meant: usize = source.lines().map(meant).sum();
+        assert_eq!(text.matches('"').count(), meant, "quotes of {}, which has {lines:#?}", path.display());
+        for object in objects(&text) {
+            // Three dots stand for more of the same.
+            let whole = object.replace(", ...", "").replace("...", "");
+            let read = serde_json::from_str::<serde_json::Value>(&whole);
+            assert!(read.is_ok(), "{}: {read:?}: {object}", path.display());
+            parsed += 1;
+        }
+    }
+    assert!(parsed >= 6, "{parsed}");
 }
 
 /// All texts of notices, warnings and errors up to their first value, and where they are.
