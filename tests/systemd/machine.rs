@@ -42,11 +42,12 @@ pub fn alone(name: &str, test: fn()) {
     if std::env::var_os(INSIDE).is_some() {
         return test();
     }
+    // Nor may two look at a time whether there can be one: each would find the other's cgroup in its way.
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(why) = obstacle() {
         say(&format!("SKIPPED: {name}: {why}"));
         return;
     }
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut command = Command::new("unshare");
     command.args(["--net", "sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""]);
     command.arg(std::env::current_exe().unwrap()).args(["--exact", name, "--nocapture"]).env(INSIDE, "1");
