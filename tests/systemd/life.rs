@@ -49,7 +49,7 @@ pub fn start(machine: &Machine) {
     }
 }
 
-fn ready(name: &str) -> (Machine, Sandbox) {
+pub fn ready(name: &str) -> (Machine, Sandbox) {
     let machine = Machine::boot(name);
     let sandbox = Sandbox::start(&machine.scratch, &["--limits", "enforce", "--scale", "4"]);
     install(&machine);

@@ -9,4 +9,5 @@ mod machine;
 mod files;
 mod life;
 mod package;
+mod survival;
 mod units;
