@@ -338,6 +338,10 @@ fn one_unit_is_enough_for_a_first_try() {
         machine.wait_for("am-recv.socket", "inactive");
         until("200", || (post(URL, &webhook(&["AlertOfAPipe"])) == 200).then_some(()));
         has_text(&sandbox, 1, "AlertOfAPipe");
+        let seen = machine.disk.join("var/lib/prometheus-telegram/seen.json");
+        until("the alert in the file of alerts seen", || {
+            std::fs::read_to_string(&seen).is_ok_and(|text| text.contains("AlertOfAPipe")).then_some(())
+        });
         // One program dies, and after the next alert all are back.
         machine.run("pkill -9 -x tg-send");
         until("200", || (post(URL, &webhook(&["AlertOfANewPipe"])) == 200).then_some(()));

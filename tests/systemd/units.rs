@@ -96,6 +96,16 @@ fn no_core_is_left_with_a_token_in_it() {
     }
 }
 
+/// What one keeps, the other reads.
+#[test]
+fn what_was_seen_is_in_one_file() {
+    for service in ["alert-route.service", "prometheus-telegram-pipe.service", "tg-bot.service"] {
+        let text = std::fs::read_to_string(Path::new("systemd").join(service)).unwrap();
+        let seen: Vec<_> = text.split("--seen ").skip(1).map(|rest| rest.split_whitespace().next()).collect();
+        assert_eq!(seen, [Some("/var/lib/prometheus-telegram/seen.json")], "{service}");
+    }
+}
+
 /// The lines of a unit that lock it up are the same in all of them: a change to one is a change to all.
 #[test]
 fn the_lock_is_the_same_everywhere() {
