@@ -1,4 +1,4 @@
-//! README's commands are run as they stand, one block after the other in one scratch directory, with a sandbox at the
+//! The commands of README and of docs/moving.md are run as they stand, one block after the other in one scratch directory, with a sandbox at the
 //! place of Telegram and a stand-in at that of Grafana. Blocks under `<!-- not run: why -->` are left out and counted.
 
 use std::collections::BTreeMap;
@@ -81,21 +81,30 @@ fn its_commands_work_as_they_stand() {
     picture(&scratch.path("load.png"));
     let rules = std::fs::read_to_string("example_config/prometheus-telegram.rules.yml").unwrap();
     scratch.write("prometheus-telegram.rules.yml", &rules);
-    let readme = std::fs::read_to_string("README.md").unwrap();
+    scratch.write("config.json", r#"{"users_file": "users.json", "access": [123456789]}"#);
     // Others may use the ports of the examples.
     let ports: BTreeMap<&str, String> =
-        ["8080", "8081", "8082"].into_iter().map(|port| (port, free_port().to_string())).collect();
-    let used = Regex::new("808[012]").unwrap();
+        ["8080", "8081", "8082", "8083"].into_iter().map(|port| (port, free_port().to_string())).collect();
+    let used = Regex::new("808[0123]").unwrap();
     let bin = Path::new(binary("am-recv")).parent().unwrap();
     let (mut run, mut not) = (0, 0);
-    for block in blocks(&readme).iter().filter(|block| ["sh", "console"].contains(&block.language.as_str())) {
+    // Its blocks stand in lists.
+    let files = [("README.md", ""), ("docs/moving.md", "   ")];
+    let all = files.iter().flat_map(|(file, indent)| {
+        let text = std::fs::read_to_string(file).unwrap().replace(&format!("\n{indent}"), "\n");
+        blocks(&text).into_iter().map(move |block| (format!("{file}:{}", block.line), block))
+    });
+    for (place, block) in all.filter(|(_, block)| ["sh", "console"].contains(&block.language.as_str())) {
         if let Some(why) = &block.left_out {
             not += 1;
-            eprintln!("README.md:{}: not run: {why}", block.line);
+            eprintln!("{place}: not run: {why}");
             continue;
         }
-        if block.text.contains("promtool") && !Path::new("/usr/bin/promtool").exists() {
-            say(&format!("SKIPPED: README.md:{}: no promtool; Debian's package prometheus has it", block.line));
+        let others = [("promtool", "prometheus"), ("jq", "jq")]
+            .into_iter()
+            .find(|(tool, _)| block.text.contains(&format!("{tool} ")) && !Path::new("/usr/bin").join(tool).exists());
+        if let Some((tool, package)) = others {
+            say(&format!("SKIPPED: {place}: no {tool}; Debian's package {package} has it"));
             continue;
         }
         let mut script = String::from("set -e\n");
@@ -110,8 +119,8 @@ fn its_commands_work_as_they_stand() {
         }
         // Programs that were put into the background are given the time to say what the session shows, and no more.
         script.push_str("for n in $(seq 3000); do [ ! -e wait ] && break; sleep 0.02; done\n");
-        let session = Session { scratch: &scratch, script: &script };
-        let said = session.run(bin, &sandbox.api, &grafana.url, &token, block);
+        let session = Session { scratch: &scratch, script: &script, place: &place };
+        let said = session.run(bin, &sandbox.api, &grafana.url, &token, &block);
         // Those that were killed may still be on their way out.
         for port in ports.values() {
             until("the port to be free again", || {
@@ -121,20 +130,22 @@ fn its_commands_work_as_they_stand() {
         for line in block.shown() {
             assert!(
                 said.lines().any(|said| shape(said).contains(&shape(line))),
-                "README.md:{}: {line:?} is not said, but\n{said}",
-                block.line
+                "{place}: {line:?} is not said, but\n{said}"
             );
         }
         run += 1;
     }
-    eprintln!("README.md: {run} blocks were run, {not} not");
-    assert!(run >= 9 && not <= 6, "{run} run, {not} not");
+    eprintln!("{run} blocks were run, {not} not");
+    assert!(run >= 11 && not <= 6, "{run} run, {not} not");
     let told = sandbox.texts(123_456_789);
     assert!(told.iter().any(|text| text.contains("HighCPU")), "{told:?}");
     assert_eq!(sandbox.violations(), []);
+    let original = scratch.read("users-original.json");
+    assert!(original.contains("mem|cpu") || !Path::new("/usr/bin/jq").exists(), "{original}");
 }
 
 struct Session<'a> {
+    place: &'a str,
     scratch: &'a Scratch,
     script: &'a str,
 }
@@ -155,7 +166,7 @@ impl Session<'_> {
         let mut child = bash.spawn().unwrap();
         let said = || std::fs::read_to_string(&log).unwrap();
         let group = format!("-{}", child.id());
-        let done = until("the end of a block of README, or all that it shows", || {
+        let done = until("the end of a block, or all that it shows", || {
             let text = said();
             let all = block.shown().iter().all(|line| text.lines().any(|said| shape(said).contains(&shape(line))));
             if all {
@@ -164,7 +175,7 @@ impl Session<'_> {
             child.try_wait().unwrap()
         });
         let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
-        assert!(done.success(), "README.md:{}: {done}\n{}\n{}", block.line, self.script, said());
+        assert!(done.success(), "{}: {done}\n{}\n{}", self.place, self.script, said());
         said()
     }
 }
