@@ -24,6 +24,13 @@ fn install(machine: &Machine) {
     machine.run(&format!("cd /srv && BUILD={} scripts/install", in_source(build())));
 }
 
+/// The commands of README.md's block that holds `part`, as root gives them.
+fn of_readme(part: &str) -> String {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let mut blocks = readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    blocks.find(|block| block.contains(part)).unwrap_or_else(|| panic!("{part} is in no block")).replace("sudo ", "")
+}
+
 /// A path below the source, as the machine sees it.
 fn in_source(path: &std::path::Path) -> String {
     let source = std::env::current_dir().unwrap();
@@ -67,7 +74,21 @@ pub fn has_text(sandbox: &Sandbox, chat: i64, part: &str) {
 #[test]
 fn it_is_installed_started_seen_stopped_and_removed() {
     alone("life::it_is_installed_started_seen_stopped_and_removed", || {
-        let (machine, sandbox) = ready("life");
+        let machine = Machine::boot("life");
+        let sandbox = Sandbox::start(&machine.scratch, &["--limits", "enforce", "--scale", "4"]);
+        install(&machine);
+        configure(&machine, &sandbox);
+        // There is no administrator yet, nor a token in its place: what follows is README's.
+        let etc = machine.disk.join("etc/prometheus-telegram");
+        let config =
+            std::fs::read_to_string(etc.join("config.json")).unwrap().replace("\"admins\":[4]", "\"admins\":[]");
+        std::fs::write(etc.join("config.json"), config).unwrap();
+        std::fs::rename(etc.join("bot_token"), machine.disk.join("var/bot_token")).unwrap();
+        machine.run(&format!("set -e; cd /var\n{}", of_readme("enable --now prometheus-telegram.target")));
+        for daemon in DAEMONS {
+            machine.wait_for(daemon, "active");
+        }
+        assert_eq!(machine.run(&format!("stat -c %U:%a {TOKEN_FILE}")), "root:600\n");
         assert_eq!(post(URL, &webhook(&["AlertOfTheFirstDay"])), 200);
         has_text(&sandbox, 1, "AlertOfTheFirstDay");
         has_text(&sandbox, -2, "AlertOfTheFirstDay");
@@ -86,6 +107,14 @@ fn it_is_installed_started_seen_stopped_and_removed() {
 
         // Somebody subscribes: the bot replaces the users file, and alert-route reads it.
         sandbox.post("/user", json!({"id": 4, "first_name": "Ada", "language_code": "en"}));
+        let look =
+            of_readme("journalctl -u tg-bot").lines().find(|line| line.starts_with("journalctl")).unwrap().to_owned();
+        let code = until("the code in the log", || {
+            let said = machine.output(&look).stdout;
+            said.split("\"/start ").nth(1).and_then(|rest| rest.split('"').next()).map(str::to_owned)
+        });
+        sandbox.post("/say", json!({"chat": 4, "from": 4, "text": format!("/start {code}")}));
+        until("an administrator", || machine.journal("tg-bot").contains("is an administrator now").then_some(()));
         sandbox.post("/say", json!({"chat": 4, "from": 4, "text": "/regexp OfTheBot"}));
         let users = machine.disk.join("var/lib/prometheus-telegram/users.json");
         until("the users file of the bot", || {
