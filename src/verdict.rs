@@ -70,6 +70,9 @@ const FLOOD_UNKNOWN: Duration = Duration::from_secs(5);
 /// is refused again, and the silence goes on.
 pub const LONGEST_FLOOD: Duration = Duration::from_secs(86_400);
 
+/// Telegram counts in seconds; none at all would be asked again without a pause.
+const SHORTEST_FLOOD: Duration = Duration::from_secs(1);
+
 /// Descriptions of 400, by a part of their text in lower case.
 const BAD_REQUESTS: [(&str, Meaning); 33] = [
     ("can't parse entities", Meaning::Change(Change::Plain)),
@@ -175,7 +178,12 @@ pub fn silence(refusal: &Refusal) -> Option<Duration> {
 fn retry_after(refusal: &Refusal) -> Duration {
     let said = refusal.description.to_lowercase();
     let in_words = said.split("retry after ").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-    refusal.parameters.retry_after.or(in_words).map_or(FLOOD_UNKNOWN, Duration::from_secs).min(LONGEST_FLOOD)
+    refusal
+        .parameters
+        .retry_after
+        .or(in_words)
+        .map_or(FLOOD_UNKNOWN, Duration::from_secs)
+        .clamp(SHORTEST_FLOOD, LONGEST_FLOOD)
 }
 
 #[cfg(test)]
@@ -283,6 +291,8 @@ mod tests {
         assert_eq!(answer(429, "Too Many Requests", flood), Verdict::Flood(Duration::from_secs(18053)));
         assert_eq!(refusal(429, "Too Many Requests: retry after 34"), Verdict::Flood(Duration::from_secs(34)));
         assert_eq!(refusal(429, "Too Many Requests"), Verdict::Flood(FLOOD_UNKNOWN));
+        let at_once = Parameters { retry_after: Some(0), migrate_to_chat_id: None };
+        assert_eq!(answer(429, "Too Many Requests", at_once), Verdict::Flood(SHORTEST_FLOOD));
         for seconds in [86_401, 9_300_000_000_000_000_000, u64::MAX] {
             let flood = Parameters { retry_after: Some(seconds), migrate_to_chat_id: None };
             assert_eq!(answer(429, "Too Many Requests", flood), Verdict::Flood(LONGEST_FLOOD), "{seconds}");

@@ -179,7 +179,7 @@ impl Conversation {
         let roster = self.guests.roster();
         let is_admin = message.from.as_ref().is_some_and(|from| self.access.is_admin(&roster, from.id));
         let is_pairing = || match command::read(&message.text, &self.me.username) {
-            Text::Command(Name::Start, code) => {
+            Text::Command(Name::Start, code) if message.chat.kind == Kind::Private => {
                 self.access.mode == Mode::Invite && self.is_code(code).unwrap_or_default()
             }
             _ => false,

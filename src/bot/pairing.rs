@@ -6,6 +6,7 @@ use std::io::Read;
 use super::access::Mode;
 use super::conversation::{Conversation, Heard};
 use super::effects::{Change, Effects, Reply};
+use super::store::Store;
 use super::update::Kind;
 use super::words::Word;
 
@@ -53,7 +54,7 @@ impl Conversation {
             return Ok(None);
         }
         if self.is_code(code)? {
-            self.store.forget_code().map_err(|err| err.to_string())?;
+            self.store.surely(Store::forget_code);
             crate::notice!("chat {} could read the code: another one takes its place", heard.message.chat.id);
             self.tell_code()?;
         }
@@ -63,6 +64,12 @@ impl Conversation {
 
     /// What somebody has to do who is the first administrator.
     pub(super) fn no_admin(&self, heard: &Heard<'_>) -> Effects {
+        // Who was the administrator may be it no more.
+        if matches!(self.store.unused_code(), Ok(None))
+            && let Err(why) = self.tell_code()
+        {
+            log::error!("{why}");
+        }
         let is_private = heard.message.chat.kind == Kind::Private;
         let word = if is_private { Word::AccessNoAdmin } else { Word::AccessNoAdminGroup };
         heard.reply(heard.words.say(word, &[("bot", &self.me.username)]))

@@ -77,7 +77,7 @@ impl Conversation {
     /// `/remove @channel`
     fn remove_channel(&self, heard: &Heard<'_>, name: &str) -> Result<Effects, String> {
         let this = (heard.message.chat.id, heard.message.id);
-        let mut had = self.guests.roster().chats().any(|(chat, _)| chat == Chat::Name(name.to_owned()));
+        let mut had = self.guests.roster().has_channel(name);
         if had {
             self.store.keep(this, name).map_err(|err| err.to_string())?;
         } else {

@@ -176,7 +176,10 @@ impl Conversation {
         effects.changes.push(Change::Decided { chat, approved });
         effects.answer(admin, &press.query, "");
         let word = if approved { Word::AccessApproved } else { Word::AccessDenied };
+        let roster = self.guests.roster();
         let mut asked = self.store.asked(chat).map_err(|err| err.to_string())?;
+        // Who was asked may be no administrator any more.
+        asked.retain(|(admin, _)| self.access.is_admin(&roster, *admin));
         // The one under whose message this was pressed sees what came of it in any case.
         let pressed = press.chat.as_ref().map(|chat| chat.id).zip(press.message).filter(|(chat, _)| *chat == admin);
         asked.extend(pressed.filter(|pressed| !asked.contains(pressed)));

@@ -114,11 +114,16 @@ impl Roster {
         self.entries.0.len() < before
     }
 
-    /// The same for a channel by its `@name`.
+    /// The same for a channel by its `@name`, in whatever case: Telegram knows none there.
     pub fn remove_channel(&mut self, name: &str) -> bool {
         let before = self.entries.0.len();
-        self.entries.0.retain(|(key, _)| !matches!(Chat::parse(key), Some(Chat::Name(known)) if known == name));
+        self.entries.0.retain(|(key, _)| !is_channel(key, name));
         self.entries.0.len() < before
+    }
+
+    /// Whether there is a channel of this name.
+    pub fn has_channel(&self, name: &str) -> bool {
+        self.entries.0.iter().any(|(key, _)| is_channel(key, name))
     }
 
     /// Changes a chat's value where it has one. What comes out the same is left as it was written.
@@ -284,6 +289,10 @@ impl Roster {
 
 fn general(thread: Option<i64>) -> Option<i64> {
     thread.filter(|thread| *thread > 1)
+}
+
+fn is_channel(key: &str, name: &str) -> bool {
+    matches!(Chat::parse(key), Some(Chat::Name(known)) if known.eq_ignore_ascii_case(name))
 }
 
 fn is_key_of(key: &str, chat: i64) -> bool {

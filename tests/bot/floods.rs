@@ -44,6 +44,28 @@ fn the_first_calls_wait() {
     assert!(world.log().contains("cannot get updates: Too Many Requests: retry after 6; trying again in 6 s"));
 }
 
+/// Nobody misses a menu: whoever waits for an answer, or for an alert, is not to pay for it.
+#[test]
+fn a_menu_that_has_to_wait_keeps_no_message_from_anybody() {
+    let mut world = World::new("flood-menu", r#"{"1": {"role": "admin"}, "5": {"role": "admin"}, "7": "mem"}"#);
+    world.sandbox.rules(json!([{"match": {"method": "setMyCommands"}, "times": -1,
+        "do": {"error": {"code": 429, "description": "Too Many Requests: retry after 1800",
+            "parameters": {"retry_after": 1800}}}}]));
+    world.person(5, "Eve", "en");
+    world.person(7, "Ann", "en");
+    world.start();
+    until("a refusal", || (!world.sandbox.requests("setMyCommands").is_empty()).then_some(()));
+    for chat in [ADMIN, 5, 7] {
+        world.asked(chat, "/list");
+    }
+    world.asked(ADMIN, "/start");
+    // They were on their way together; after that there is silence.
+    let before = world.sandbox.requests("setMyCommands").len();
+    world.asked(5, "/start");
+    world.asked(7, "/list");
+    assert_eq!(world.sandbox.requests("setMyCommands").len(), before);
+}
+
 #[test]
 fn what_is_no_message_waits_for_its_silence() {
     let gate = Gate::new("/render/");

@@ -107,7 +107,7 @@ pub struct Queue<H> {
     /// The chats of the calls that have no answer yet; none for those without a pace.
     under_way: HashMap<i64, Option<i64>>,
     outage: Duration,
-    /// Until when Telegram asked for silence in a chat; the pace of its chat does not hold for a call that is no message.
+    /// Until when Telegram asked to be left alone with calls that are no messages, for which the pace does not hold.
     silent: HashMap<(i64, &'static str), Instant>,
     /// When it was last told that a chat is asked for too much.
     overfull: Option<Instant>,
@@ -117,7 +117,16 @@ pub struct Queue<H> {
 
 /// Without a message in the chat, so without its pace.
 fn is_free(call: &Outgoing) -> bool {
-    matches!(call.method, "answerCallbackQuery" | "setMyCommands" | "deleteMyCommands")
+    is_menu(call) || call.method == "answerCallbackQuery"
+}
+
+fn is_menu(call: &Outgoing) -> bool {
+    matches!(call.method, "setMyCommands" | "deleteMyCommands")
+}
+
+/// What keeps silent together: menus are the bot's, whoever sees them. Nobody misses a menu, so messages go on.
+fn silence_of(call: &Outgoing) -> (i64, &'static str) {
+    if is_menu(call) { (0, "menu") } else { (call.chat, call.method) }
 }
 
 impl<H: House> Queue<H> {
@@ -154,7 +163,7 @@ impl<H: House> Queue<H> {
                 // It was under way when the earlier run ended, so it counts for the pace of this one.
                 queue.pacing.count(&Chat::Id(queued.call.chat), now);
             }
-            if queued.tries >= MOST_TRIES || (queued.tries > 0 && is_free(&queued.call)) {
+            if queued.tries >= MOST_TRIES || (queued.tries > 0 && queued.call.method == "answerCallbackQuery") {
                 queue.store.sent(&queued, None)?;
             } else {
                 queue.add(queued);
@@ -302,7 +311,7 @@ impl<H: House> Queue<H> {
             let ready = ready.filter(|(_, waiting)| waiting.stage == Stage::Ready);
             let (free, paced): (Vec<_>, Vec<_>) = ready.partition(|(_, waiting)| is_free(&waiting.queued.call));
             for (id, waiting) in free {
-                match self.silent.get(&(*chat, waiting.queued.call.method)).copied().filter(|at| *at > now) {
+                match self.silent.get(&silence_of(&waiting.queued.call)).copied().filter(|at| *at > now) {
                     Some(at) => next = Some(next.map_or(at, |next| next.min(at))),
                     None => due.push((id, true)),
                 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::{House, LONGEST_OUTAGE, MOST_SERVER_ERRORS, MOST_TRIES, OUTAGE, Queue, Stage, say_instead};
+use super::{House, LONGEST_OUTAGE, MOST_SERVER_ERRORS, MOST_TRIES, OUTAGE, Queue, Stage, say_instead, silence_of};
 use crate::markup;
 use crate::record::Chat;
 use crate::telegram::Answer;
@@ -30,9 +30,14 @@ impl<H: House> Queue<H> {
         match verdict {
             Verdict::Told { message_id, .. } => self.over(id, message_id),
             Verdict::Flood(time) => {
-                log::warn!("Telegram asks for {} s of silence in chat {chat}", time.as_secs());
-                self.silent.insert((chat, waiting.queued.call.method), now + time);
-                self.pacing.flood(&Chat::Id(chat), time, now);
+                let method = waiting.queued.call.method;
+                if free {
+                    log::warn!("Telegram asks for {} s without {method}", time.as_secs());
+                    self.silent.insert(silence_of(&waiting.queued.call), now + time);
+                } else {
+                    log::warn!("Telegram asks for {} s of silence in chat {chat}", time.as_secs());
+                    self.pacing.flood(&Chat::Id(chat), time, now);
+                }
                 self.again(id);
             }
             Verdict::Later(why) => {

@@ -117,6 +117,10 @@ fn requests_and_the_messages_that_put_them() {
     assert!(store.request(7).unwrap().unwrap().denied);
     assert_eq!(store.open_requests(3).unwrap(), 0);
     assert_eq!(store.asked(7).unwrap(), [(1, 55)], "where it can be decided otherwise");
+    // Who is removed hears no more of it, and is asked anew if they come back.
+    let forgotten = |chat| Effects { changes: vec![Change::Forgotten(chat)], ..Effects::default() };
+    store.apply(&forgotten(1)).unwrap();
+    assert!(store.asked(7).unwrap().is_empty());
     store.apply(&decided(true)).unwrap();
     assert_eq!((store.request(7).unwrap(), store.asked(7).unwrap()), (None, vec![]));
 }

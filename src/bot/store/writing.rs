@@ -101,6 +101,7 @@ fn change_one(tx: &Transaction<'_>, change: &Change) -> Result<()> {
             for table in ["places", "pictures", "requests"] {
                 tx.execute(&format!("DELETE FROM {table} WHERE chat = ?"), [chat])?;
             }
+            tx.execute("DELETE FROM asked WHERE admin = ?", [chat])?;
             withdrawn(tx, *chat)?;
         }
     }
