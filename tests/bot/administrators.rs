@@ -156,3 +156,21 @@ fn the_menu_of_administrators_comes_and_goes_with_the_role() {
     world.settled(update);
     assert_eq!(world.violations(), []);
 }
+
+#[test]
+fn who_takes_the_last_administrator_out_by_hand_finds_a_code_in_the_log() {
+    let mut world = World::new("no-admin-left", r#"{"1": {"role": "admin"}}"#);
+    world.person(2, "Eve", "en");
+    world.start();
+    has(&world.asked(ADMIN, "/list"), &["You get"]);
+    assert!(codes(&world).is_empty());
+    std::fs::write(world.users_path(), "{\n}\n").unwrap();
+    let told = until("the word of it", || {
+        let told = world.asked(2, "/start");
+        told.contains("its log holds").then_some(told)
+    });
+    has(&told, &["/start CODE"]);
+    let code = until("a code", || codes(&world).pop());
+    has(&world.asked(2, &format!("/start {code}")), &["You are this bot's administrator now"]);
+    assert_eq!(world.users()["2"]["role"], "admin");
+}
